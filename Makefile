@@ -1,0 +1,34 @@
+# make help lists what there is. The work is done by the scripts, which can be run by themselves.
+# PG_CONFIG=… chooses another PostgreSQL than Debian's 15.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build install demo demo-stop test bench clean
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+
+setup: ## install what is missing: PostgreSQL 15 and its headers, clang, cargo-pgrx
+	@scripts/setup
+
+build: setup ## compile the extension, install nothing
+	@scripts/build --compile-only
+
+install: setup ## compile the extension and install it into PostgreSQL
+	@scripts/build
+
+demo: ## a day of a support desk, replayed in a private cluster, from nothing
+	@scripts/demo
+
+demo-stop: ## remove the demo's cluster and all its data
+	@scripts/cluster destroy demo
+
+test: ## every test (LAYER=lint|unit|regress|isolation|extra, TESTS="name …", KEEP=1)
+	@scripts/test
+
+bench: setup ## measure the speed, side by side with PL/pgSQL and bare tables
+	@bench/run
+
+clean: ## remove everything built here, the tools too, and the private clusters
+	@scripts/cluster destroy demo
+	@scripts/cluster destroy test
+	rm -rf target

@@ -1,0 +1,132 @@
+-- Who may do what, and what a dump takes along.
+
+-- A locked session sees its own account in the tables too. Superusers and the extension's functions see all.
+do $$
+declare
+    identity_table regclass;
+begin
+    foreach identity_table in array array[
+        'visitor_identity.account', 'visitor_identity.blocked_identifier', 'visitor_identity.visitor',
+        'visitor_identity.provided_identity', 'visitor_identity.channel_identity',
+        'visitor_identity.former_channel_identity', 'visitor_identity.rebind',
+        'visitor_identity.rebind_row', 'visitor_identity.pending_rebind'
+    ]::regclass[]
+    loop
+        execute format('alter table %s enable row level security', identity_table);
+        execute format(
+            'create policy own_account on %s
+            using (visitor_identity.account_is_visible(account))
+            with check (visitor_identity.account_is_visible(account))',
+            identity_table
+        );
+    end loop;
+end
+$$;
+
+grant usage on schema visitor_identity to public;
+
+revoke execute on function
+    visitor_identity.policy_changed(),
+    visitor_identity.check_channel_user_id(text, text, text),
+    visitor_identity.resolve_visitor(text, text, text, uuid, text, text),
+    visitor_identity.resolve_visitor_detail(text, text, text, uuid, text, text),
+    visitor_identity.find_visitor(text, text, text, uuid, text, text),
+    visitor_identity.derive_visitor_id(text, text),
+    visitor_identity.chat_row_before(),
+    visitor_identity.chat_row_after(),
+    visitor_identity.attach_chat_table(regclass, name, name, name, name, name, name, name, name, name, text, text),
+    visitor_identity.detach_table(regclass, boolean),
+    visitor_identity.create_chat_store(name),
+    visitor_identity.search_history(text, text, text, integer, timestamptz, regclass, jsonb)
+from public;
+
+create function visitor_identity.grant_access(role name, level text)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    view_name regclass;
+begin
+    if level is null or level not in ('reader', 'application', 'admin') then
+        raise exception 'invalid value for level'
+            using errcode = '22023',
+                detail = 'It is one of: reader, application, admin.',
+                hint = 'Spell the value in lower case, without blanks.';
+    end if;
+    execute format('grant usage on schema visitor_identity to %I', role);
+    execute format('
+        grant execute on function
+            visitor_identity.find_visitor(text, text, text, uuid, text, text),
+            visitor_identity.check_channel_user_id(text, text, text),
+            visitor_identity.search_history(text, text, text, integer, timestamptz, regclass, jsonb)
+        to %I', role);
+    execute format('grant select on visitor_identity.channel to %I', role);
+    for view_name in
+        select v.attached_view
+        from visitor_identity.attached_table as t
+        cross join lateral (values (t.history_view), (t.workspace_view)) as v (attached_view)
+        join pg_class as c on c.oid = v.attached_view
+    loop
+        execute format('grant select on %s to %I', view_name, role);
+        execute format(
+            'grant usage on schema %I to %I',
+            (
+                select c.relnamespace::regnamespace::text
+                from pg_class as c
+                where c.oid = view_name
+            )::name,
+            role
+        );
+    end loop;
+    if level in ('application', 'admin') then
+        execute format('
+            grant execute on function
+                visitor_identity.resolve_visitor(text, text, text, uuid, text, text),
+                visitor_identity.resolve_visitor_detail(text, text, text, uuid, text, text)
+            to %I', role);
+    end if;
+    if level = 'admin' then
+        execute format('
+            grant execute on function
+                visitor_identity.derive_visitor_id(text, text),
+                visitor_identity.attach_chat_table(regclass, name, name, name, name, name, name, name, name, name, text, text),
+                visitor_identity.detach_table(regclass, boolean),
+                visitor_identity.create_chat_store(name)
+            to %I', role);
+        execute format('
+            grant select on
+                visitor_identity.visitor, visitor_identity.provided_identity,
+                visitor_identity.channel_identity, visitor_identity.former_channel_identity,
+                visitor_identity.rebind, visitor_identity.rebind_row,
+                visitor_identity.pending_rebind, visitor_identity.attached_table
+            to %I', role);
+        execute format('
+            grant select, insert, update, delete on
+                visitor_identity.account, visitor_identity.channel,
+                visitor_identity.blocked_identifier
+            to %I', role);
+    end if;
+end
+$$;
+
+revoke execute on function visitor_identity.grant_access(name, text) from public;
+
+comment on function visitor_identity.grant_access(name, text) is
+'Gives a role what it needs. reader: find_visitor, search_history and the views of the tables attached so far. application: also resolve_visitor. admin: also attaching, policies and reading the identity tables. Roles are not created; run it again after attaching another table. For superusers. VOLATILE. Errors: 22023, 42704.';
+
+select pg_catalog.pg_extension_config_dump('visitor_identity.account', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.channel', 'where not built_in');
+select pg_catalog.pg_extension_config_dump('visitor_identity.blocked_identifier', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.visitor', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.provided_identity', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.channel_identity', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.former_channel_identity', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.rebind', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.rebind_rebind_id_seq', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.rebind_row', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.pending_rebind', '');
+select pg_catalog.pg_extension_config_dump(
+    'visitor_identity.attached_table',
+    'where exists (select from pg_catalog.pg_class as c where c.oid = attached)'
+);

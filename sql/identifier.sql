@@ -1,0 +1,105 @@
+-- The identifier rules as SQL sees them: the pure functions, the three domains, the channel checks.
+-- Everything here is a function of its arguments alone (except check_channel_user_id, which reads the table channel).
+
+create function visitor_identity.is_identifier_text(value text)
+returns boolean
+language c immutable strict parallel safe
+as 'MODULE_PATHNAME', 'is_identifier_text_wrapper';
+
+comment on function visitor_identity.is_identifier_text(text) is
+'True when the text can be stored as an identifier: trimmed, not blank, at most 512 bytes of UTF-8, no control characters. IMMUTABLE. Placeholders such as 0 or null pass: they are a rule of resolution, not of storage.';
+
+create domain visitor_identity.visitor_id as uuid
+    constraint visitor_id_not_nil check (value <> '00000000-0000-0000-0000-000000000000'::uuid);
+
+comment on domain visitor_identity.visitor_id is
+'Internal identifier of a visitor: a uuid that is not nil. Drivers see uuid.';
+
+create domain visitor_identity.provided_visitor_id as text collate "C"
+    constraint provided_visitor_id_is_identifier check (visitor_identity.is_identifier_text(value));
+
+comment on domain visitor_identity.provided_visitor_id is
+'The visitor''s id in the client''s own system: text, trimmed, not blank, at most 512 bytes, no control characters. Drivers see text.';
+
+create domain visitor_identity.channel_user_id as text collate "C"
+    constraint channel_user_id_is_identifier check (visitor_identity.is_identifier_text(value));
+
+comment on domain visitor_identity.channel_user_id is
+'The visitor''s id in a messaging channel: text, trimmed, not blank, at most 512 bytes, no control characters. Drivers see text.';
+
+create function visitor_identity.is_telegram_user_id(channel_user_id text, profile text default 'documented')
+returns boolean
+language c immutable strict parallel safe
+as 'MODULE_PATHNAME', 'is_telegram_user_id_wrapper';
+
+create function visitor_identity.is_viber_user_id(channel_user_id text, profile text default 'documented')
+returns boolean
+language c immutable strict parallel safe
+as 'MODULE_PATHNAME', 'is_viber_user_id_wrapper';
+
+create function visitor_identity.is_whatsapp_user_id(channel_user_id text, profile text default 'documented')
+returns boolean
+language c immutable strict parallel safe
+as 'MODULE_PATHNAME', 'is_whatsapp_user_id_wrapper';
+
+create function visitor_identity.is_facebook_user_id(channel_user_id text, profile text default 'documented')
+returns boolean
+language c immutable strict parallel safe
+as 'MODULE_PATHNAME', 'is_facebook_user_id_wrapper';
+
+comment on function visitor_identity.is_telegram_user_id(text, text) is
+'True when the text is a Telegram user id: documented, a number of eight digits; platform, any number below 2^52. IMMUTABLE. 22023 for an unknown profile.';
+comment on function visitor_identity.is_viber_user_id(text, text) is
+'True when the text is a Viber user id: Latin letters, digits and symbols without blanks, in both profiles. IMMUTABLE. 22023 for an unknown profile.';
+comment on function visitor_identity.is_whatsapp_user_id(text, text) is
+'True when the text is a WhatsApp user id: documented, the full phone number of 7 to 15 digits; platform, also a business-scoped id such as US.1349. IMMUTABLE. 22023 for an unknown profile.';
+comment on function visitor_identity.is_facebook_user_id(text, text) is
+'True when the text is a Facebook user id: documented, a number of 15 digits; platform, a page-scoped id of up to 20 digits. IMMUTABLE. 22023 for an unknown profile.';
+
+create function visitor_identity.is_channel_user_id(channel_type text, channel_user_id text, profile text default 'documented')
+returns boolean
+language c immutable strict parallel safe
+as 'MODULE_PATHNAME', 'is_channel_user_id_wrapper';
+
+comment on function visitor_identity.is_channel_user_id(text, text, text) is
+'True when the text is a user id of the built-in channel, by the profile documented or platform. IMMUTABLE: usable in CHECK constraints and indexes. 22023 for a channel_type that is not built in, or an unknown profile.';
+
+create function visitor_identity.channel_user_id_format(channel_type text, channel_user_id text)
+returns text
+language c immutable strict parallel safe
+as 'MODULE_PATHNAME', 'channel_user_id_format_wrapper';
+
+comment on function visitor_identity.channel_user_id_format(text, text) is
+'Which profile the text fits: documented, platform (and not documented) or malformed. IMMUTABLE. 22023 for a channel_type that is not built in.';
+
+create function visitor_identity.normalize_channel_user_id(channel_type text, channel_user_id text)
+returns text
+language c immutable strict parallel safe
+as 'MODULE_PATHNAME', 'normalize_channel_user_id_wrapper';
+
+comment on function visitor_identity.normalize_channel_user_id(text, text) is
+'The form by which a channel user id is keyed: a phone number as people write it becomes its digits, an e-mail domain is lower-cased, all else is trimmed. IMMUTABLE. A channel_type that is not built in is only trimmed.';
+
+create function visitor_identity.normalize_provided_visitor_id(provided_visitor_id text)
+returns text
+language c immutable strict parallel safe
+as 'MODULE_PATHNAME', 'normalize_provided_visitor_id_wrapper';
+
+comment on function visitor_identity.normalize_provided_visitor_id(text) is
+'The form by which a provided id is keyed: trimmed; NULL when it is blank, a placeholder such as 0 or undefined, over 512 bytes, or has control characters. IMMUTABLE.';
+
+create function visitor_identity.placeholder_key(value text)
+returns text
+language c immutable strict parallel safe
+as 'MODULE_PATHNAME', 'placeholder_key_wrapper';
+
+comment on function visitor_identity.placeholder_key(text) is
+'The form by which placeholders are compared: trimmed, without quotes, lower-cased. IMMUTABLE.';
+
+create function visitor_identity.check_channel_user_id(channel_type text, channel_user_id text, profile text default 'documented')
+returns boolean
+language c stable strict parallel safe security definer
+as 'MODULE_PATHNAME', 'check_channel_user_id_wrapper';
+
+comment on function visitor_identity.check_channel_user_id(text, text, text) is
+'As is_channel_user_id, and knows the channels a DBA added to visitor_identity.channel too. STABLE. 22023 for an unknown channel_type or profile.';

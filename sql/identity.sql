@@ -1,0 +1,212 @@
+-- The identity tables: who is bound to whom, who was absorbed by whom, and the log of every move.
+-- Written by the extension's functions only. No foreign keys between them: account leads every key, the rows of one
+-- binding are written by one statement, and a key check would lock the account's row for every first sight.
+
+create table visitor_identity.visitor (
+    account text collate "C" not null,
+    visitor_id uuid not null
+        constraint visitor_id_not_nil check (visitor_id <> '00000000-0000-0000-0000-000000000000'::uuid),
+    superseded_by uuid,
+    claimed_by uuid,
+    identified boolean not null default false,
+    forgotten boolean not null default false,
+    created_at timestamptz not null default pg_catalog.now(),
+    constraint visitor_pkey primary key (account, visitor_id),
+    constraint visitor_not_superseded_by_itself check (superseded_by <> visitor_id)
+);
+
+create index visitor_superseded_by_idx
+on visitor_identity.visitor (account, superseded_by)
+where superseded_by is not null;
+
+comment on table visitor_identity.visitor is
+'Every visitor_id ever issued or adopted. Almost immutable: a row changes when it is superseded, claimed, identified or forgotten, and never otherwise.';
+comment on column visitor_identity.visitor.account is 'The account.';
+comment on column visitor_identity.visitor.visitor_id is 'The visitor''s GUID.';
+comment on column visitor_identity.visitor.superseded_by is 'The canonical visitor that absorbed this one; always a survivor itself (depth one).';
+comment on column visitor_identity.visitor.claimed_by is 'The identified visitor whose login claimed this anonymous one without absorbing it; nobody else may absorb it.';
+comment on column visitor_identity.visitor.identified is 'True when a provided id is bound to this visitor.';
+comment on column visitor_identity.visitor.forgotten is 'True for the tombstone of a forgotten person: resolves as unknown, never adopted again.';
+comment on column visitor_identity.visitor.created_at is 'When the visitor was first seen.';
+
+create table visitor_identity.provided_identity (
+    account text collate "C" not null,
+    provided_visitor_id text collate "C" not null,
+    visitor_id uuid not null,
+    verified_at timestamptz,
+    created_at timestamptz not null default pg_catalog.now(),
+    constraint provided_identity_pkey primary key (account, provided_visitor_id)
+);
+
+create index provided_identity_visitor_idx
+on visitor_identity.provided_identity (account, visitor_id, created_at, provided_visitor_id);
+
+-- A filter of a History view names the provided id without the account.
+create index provided_identity_provided_idx
+on visitor_identity.provided_identity (provided_visitor_id);
+
+comment on table visitor_identity.provided_identity is
+'Which canonical visitor a provided id is bound to. Bound once, for good.';
+comment on column visitor_identity.provided_identity.account is 'The account.';
+comment on column visitor_identity.provided_identity.provided_visitor_id is 'The id in the client''s system, trimmed.';
+comment on column visitor_identity.provided_identity.visitor_id is 'The canonical visitor: never a superseded one.';
+comment on column visitor_identity.provided_identity.verified_at is 'When a signature last proved this id; NULL when it was only claimed.';
+comment on column visitor_identity.provided_identity.created_at is 'When the id was first seen.';
+
+create table visitor_identity.channel_identity (
+    account text collate "C" not null,
+    channel_type text collate "C" not null,
+    channel_id text collate "C" not null,
+    channel_user_id text collate "C" not null,
+    visitor_id uuid not null,
+    created_at timestamptz not null default pg_catalog.now(),
+    constraint channel_identity_pkey primary key (account, channel_user_id, channel_type, channel_id)
+);
+
+create index channel_identity_visitor_idx
+on visitor_identity.channel_identity (account, visitor_id);
+
+comment on table visitor_identity.channel_identity is
+'Which canonical visitor a channel user id is bound to: the latest authorization wins.';
+comment on column visitor_identity.channel_identity.account is 'The account.';
+comment on column visitor_identity.channel_identity.channel_type is 'The channel.';
+comment on column visitor_identity.channel_identity.channel_id is 'The page, bot or number within the channel; empty where there is one.';
+comment on column visitor_identity.channel_identity.channel_user_id is 'The visitor''s id in the channel, normalized.';
+comment on column visitor_identity.channel_identity.visitor_id is 'The canonical visitor: never a superseded one.';
+comment on column visitor_identity.channel_identity.created_at is 'When the id was first seen.';
+
+create table visitor_identity.former_channel_identity (
+    account text collate "C" not null,
+    channel_type text collate "C" not null,
+    channel_id text collate "C" not null,
+    channel_user_id text collate "C" not null,
+    visitor_id uuid not null,
+    until timestamptz not null default pg_catalog.now(),
+    constraint former_channel_identity_pkey
+        primary key (account, channel_user_id, channel_type, channel_id, visitor_id)
+);
+
+create index former_channel_identity_visitor_idx
+on visitor_identity.former_channel_identity (account, visitor_id);
+
+comment on table visitor_identity.former_channel_identity is
+'Which visitors a channel user id pointed to before, while their chats stayed: so that History finds those chats by the channel id.';
+comment on column visitor_identity.former_channel_identity.account is 'The account.';
+comment on column visitor_identity.former_channel_identity.channel_type is 'The channel.';
+comment on column visitor_identity.former_channel_identity.channel_id is 'The page, bot or number within the channel.';
+comment on column visitor_identity.former_channel_identity.channel_user_id is 'The visitor''s id in the channel, normalized.';
+comment on column visitor_identity.former_channel_identity.visitor_id is 'The visitor who held the id.';
+comment on column visitor_identity.former_channel_identity.until is 'When the id was pointed to another visitor.';
+
+create table visitor_identity.rebind (
+    account text collate "C" not null,
+    rebind_id bigint generated by default as identity,
+    kind text collate "C" not null
+        constraint rebind_kind check (kind in ('visitor', 'chat')),
+    from_visitor_id uuid not null,
+    to_visitor_id uuid not null,
+    rebound_chats bigint not null,
+    reason text collate "C" not null,
+    rebound_by text collate "C" not null default session_user,
+    rebound_at timestamptz not null default pg_catalog.now(),
+    undone_at timestamptz,
+    constraint rebind_pkey primary key (account, rebind_id)
+);
+
+create index rebind_from_idx on visitor_identity.rebind (account, from_visitor_id);
+create index rebind_to_idx on visitor_identity.rebind (account, to_visitor_id);
+
+comment on table visitor_identity.rebind is
+'Every rebinding: who, when, why, from, to, how many chats.';
+comment on column visitor_identity.rebind.account is 'The account.';
+comment on column visitor_identity.rebind.rebind_id is 'Number of the rebinding, unique in the database.';
+comment on column visitor_identity.rebind.kind is 'visitor: the whole visitor was absorbed. chat: one chat row alone moved.';
+comment on column visitor_identity.rebind.from_visitor_id is 'Where the chats were.';
+comment on column visitor_identity.rebind.to_visitor_id is 'Where the chats went.';
+comment on column visitor_identity.rebind.rebound_chats is 'How many chats moved; the count of the keys in rebind_row for attached tables.';
+comment on column visitor_identity.rebind.reason is 'What caused it: resolve_visitor, chat_insert, chat_update, pending.';
+comment on column visitor_identity.rebind.rebound_by is 'The session user.';
+comment on column visitor_identity.rebind.rebound_at is 'When (start of the transaction).';
+comment on column visitor_identity.rebind.undone_at is 'When it was undone; NULL while it stands.';
+
+create table visitor_identity.rebind_row (
+    account text collate "C" not null,
+    rebind_id bigint not null,
+    moved_table regclass not null,
+    part integer not null,
+    keys jsonb not null,
+    constraint rebind_row_pkey primary key (account, rebind_id, moved_table, part)
+);
+
+comment on table visitor_identity.rebind_row is
+'Exactly what a rebinding moved: the keys of the rows, a JSON array of at most 50000 a row.';
+comment on column visitor_identity.rebind_row.account is 'The account.';
+comment on column visitor_identity.rebind_row.rebind_id is 'The rebinding.';
+comment on column visitor_identity.rebind_row.moved_table is 'The table whose rows moved: an attached table, channel_identity, or visitor for pointers.';
+comment on column visitor_identity.rebind_row.part is 'Number of the part, from 0.';
+comment on column visitor_identity.rebind_row.keys is 'Array of primary keys: scalars for a key of one column, objects otherwise.';
+
+create table visitor_identity.pending_rebind (
+    account text collate "C" not null,
+    visitor_id uuid not null,
+    to_visitor_id uuid not null,
+    created_at timestamptz not null default pg_catalog.now(),
+    constraint pending_rebind_pkey primary key (account, visitor_id, to_visitor_id)
+);
+
+create index pending_rebind_to_idx on visitor_identity.pending_rebind (account, to_visitor_id);
+
+comment on table visitor_identity.pending_rebind is
+'Rebindings that a transaction left to the one it met, so as not to deadlock with it. Completed by the next call that meets either visitor; normally empty.';
+comment on column visitor_identity.pending_rebind.account is 'The account.';
+comment on column visitor_identity.pending_rebind.visitor_id is 'The anonymous visitor to be absorbed.';
+comment on column visitor_identity.pending_rebind.to_visitor_id is 'The identified visitor who authorized.';
+comment on column visitor_identity.pending_rebind.created_at is 'When it was left.';
+
+create table visitor_identity.attached_table (
+    attached regclass not null,
+    visitor_column name not null,
+    provided_column name,
+    channel_type_column name,
+    channel_id_column name,
+    channel_user_column name,
+    account_column name,
+    opened_at_column name,
+    closed_at_column name,
+    origin_column name not null,
+    closed_when text,
+    fixed_account text collate "C",
+    added_origin boolean not null default false,
+    history_view regclass not null,
+    workspace_view regclass not null,
+    attached_by text collate "C" not null default session_user,
+    attached_at timestamptz not null default pg_catalog.now(),
+    constraint attached_table_pkey primary key (attached),
+    constraint attached_table_account check ((account_column is null) <> (fixed_account is null))
+);
+
+comment on table visitor_identity.attached_table is
+'The application''s chat tables that follow the visitors, and which of their columns means what. Written by attach_chat_table and detach_table.';
+comment on column visitor_identity.attached_table.attached is 'The table.';
+comment on column visitor_identity.attached_table.visitor_column is 'Column of the visitor_id.';
+comment on column visitor_identity.attached_table.provided_column is 'Column of the provided id; NULL when there is none.';
+comment on column visitor_identity.attached_table.channel_type_column is 'Column of the channel type; NULL when there is none.';
+comment on column visitor_identity.attached_table.channel_id_column is 'Column of the channel id; NULL when there is none.';
+comment on column visitor_identity.attached_table.channel_user_column is 'Column of the channel user id; NULL when there is none.';
+comment on column visitor_identity.attached_table.account_column is 'Column of the account; NULL when the whole table is of fixed_account.';
+comment on column visitor_identity.attached_table.opened_at_column is 'Column of the time a chat was opened; NULL when there is none.';
+comment on column visitor_identity.attached_table.closed_at_column is 'Column of the time a chat was closed; NULL when there is none.';
+comment on column visitor_identity.attached_table.origin_column is 'Column of the visitor first stored.';
+comment on column visitor_identity.attached_table.closed_when is 'SQL condition for a closed chat, where there is no time of closing.';
+comment on column visitor_identity.attached_table.fixed_account is 'The account of all rows, where the table has no account column.';
+comment on column visitor_identity.attached_table.added_origin is 'True when attaching added the origin column; detaching then drops it.';
+comment on column visitor_identity.attached_table.history_view is 'The view of its closed chats.';
+comment on column visitor_identity.attached_table.workspace_view is 'The view of its open chats.';
+comment on column visitor_identity.attached_table.attached_by is 'The session user who attached it.';
+comment on column visitor_identity.attached_table.attached_at is 'When it was attached.';
+
+create trigger policy_changed
+after insert or update or delete or truncate on visitor_identity.attached_table
+for each statement execute function visitor_identity.policy_changed();
+
+alter table visitor_identity.attached_table enable always trigger policy_changed;

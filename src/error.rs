@@ -1,0 +1,217 @@
+//! The one list of errors, with their SQLSTATE, message, DETAIL and HINT (design section 8).
+//! May touch: PostgreSQL's error reporting. A message never contains an identifier: they are personal data and end in logs.
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::PgSqlErrorCode;
+
+/// Everything that this extension refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdentityError {
+    /// 22001: an identifier over its length; the argument's name.
+    TooLong(&'static str),
+    /// 22023: a control character inside an identifier; the argument's name.
+    ControlCharacter(&'static str),
+    /// 22004: a channel user id without a channel.
+    ChannelTypeMissing,
+    /// 22004: a channel without a channel user id.
+    ChannelUserIdMissing,
+    /// 22023: no such channel; true when only built-in ones were looked at.
+    UnknownChannel { built_in_only: bool },
+    /// 22023: the id does not have the channel's format under the account's profile.
+    ChannelFormat {
+        channel_type: String,
+        profile: &'static str,
+    },
+    /// 22023: an option with a value that it does not know.
+    BadOption {
+        option: &'static str,
+        allowed: &'static str,
+    },
+    /// 28000: a bare provided id where the account takes verified ones only.
+    SignatureRequired,
+    /// 42501: the session is locked to another account.
+    AccountLocked,
+    /// 42501: the caller does not own the table.
+    NotTableOwner(String),
+    /// 42501: the caller may read no history view.
+    NotReadable(String),
+    /// 22P02: not a uuid.
+    MalformedUuid,
+    /// 42704: no such account.
+    UnknownAccount,
+    /// 42703: the table has no such column.
+    UnknownColumn { table: String, column: String },
+    /// 55000: a table that cannot be attached, or an attached one that changed under our hands.
+    Attachment {
+        message: String,
+        detail: String,
+        hint: String,
+    },
+    /// 55000: the account of a chat row cannot change.
+    AccountOfChatChanged,
+    /// 25006: a write was needed in a read-only transaction.
+    ReadOnly,
+    /// 40001: retry the transaction.
+    Serialization,
+    /// XX000: something that cannot happen.
+    Internal(String),
+}
+
+struct Report {
+    code: PgSqlErrorCode,
+    message: String,
+    detail: String,
+    hint: String,
+}
+
+impl IdentityError {
+    fn report_parts(self) -> Report {
+        use PgSqlErrorCode::*;
+        let parts = |code, message: &str, detail: &str, hint: &str| Report {
+            code,
+            message: message.to_owned(),
+            detail: detail.to_owned(),
+            hint: hint.to_owned(),
+        };
+        match self {
+            Self::TooLong(argument) => parts(
+                ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
+                &format!("{argument} is too long"),
+                "An identifier has at most 512 bytes of UTF-8, after trimming.",
+                "Pass the identifier itself, not a document or a token that contains it.",
+            ),
+            Self::ControlCharacter(argument) => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                &format!("{argument} contains a control character"),
+                "An identifier is printable text; blanks and line ends are removed at both ends only.",
+                "Look for a line end or a tab inside the value that the client sends.",
+            ),
+            Self::ChannelTypeMissing => parts(
+                ERRCODE_NULL_VALUE_NOT_ALLOWED,
+                "channel_user_id without channel_type",
+                "A channel user id has a meaning only within its channel.",
+                "Pass channel_type too, telegram for instance.",
+            ),
+            Self::ChannelUserIdMissing => parts(
+                ERRCODE_NULL_VALUE_NOT_ALLOWED,
+                "channel_type without channel_user_id",
+                "A channel alone identifies nobody.",
+                "Pass channel_user_id too, or leave channel_type NULL.",
+            ),
+            Self::UnknownChannel { built_in_only } => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "unknown channel_type",
+                if built_in_only {
+                    "This function knows the built-in channels only, by their lower-case names."
+                } else {
+                    "The channels are the rows of visitor_identity.channel, by their lower-case names."
+                },
+                if built_in_only {
+                    "Use visitor_identity.check_channel_user_id for channels that were added by INSERT."
+                } else {
+                    "Add the channel by INSERT into visitor_identity.channel with a regular expression for its ids."
+                },
+            ),
+            Self::ChannelFormat {
+                channel_type,
+                profile,
+            } => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                &format!("channel_user_id does not have the format of channel {channel_type}"),
+                &format!("The account takes channel user ids of profile \"{profile}\"."),
+                "Compare visitor_identity.channel_user_id_format(channel_type, channel_user_id); the profile is the column channel_format of visitor_identity.account.",
+            ),
+            Self::BadOption { option, allowed } => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                &format!("invalid value for {option}"),
+                &format!("It is one of: {allowed}."),
+                "Spell the value in lower case, without blanks.",
+            ),
+            Self::SignatureRequired => parts(
+                ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+                "a verified provided_visitor_id is required",
+                "The account takes provided ids only with a valid signature (require_signature).",
+                "Pass the signed visitor fields instead of the bare id.",
+            ),
+            Self::AccountLocked => parts(
+                ERRCODE_INSUFFICIENT_PRIVILEGE,
+                "permission denied for account",
+                "The session is locked to another account by visitor_identity.locked_account.",
+                "Leave the account NULL to mean the session's own.",
+            ),
+            Self::NotTableOwner(table) => parts(
+                ERRCODE_INSUFFICIENT_PRIVILEGE,
+                &format!("must be owner of table {table}"),
+                "Triggers move the rows of an attached table as its owner.",
+                "Call it as the owner of the table.",
+            ),
+            Self::NotReadable(view) => parts(
+                ERRCODE_INSUFFICIENT_PRIVILEGE,
+                &format!("permission denied for view {view}"),
+                "The chats are read with the caller's own rights.",
+                "Grant SELECT on the view, or call visitor_identity.grant_access(role, 'reader').",
+            ),
+            Self::MalformedUuid => parts(
+                ERRCODE_INVALID_TEXT_REPRESENTATION,
+                "the query is not a visitor_id",
+                "A visitor_id is a uuid, with or without hyphens.",
+                "Leave \"by\" NULL to search by every kind of identifier.",
+            ),
+            Self::UnknownAccount => parts(
+                ERRCODE_UNDEFINED_OBJECT,
+                "unknown account",
+                "The accounts are the rows of visitor_identity.account.",
+                "Insert the account, or set visitor_identity.account to one that exists.",
+            ),
+            Self::UnknownColumn { table, column } => parts(
+                ERRCODE_UNDEFINED_COLUMN,
+                &format!("column \"{column}\" of table {table} does not exist"),
+                "A column that is named must exist; a default name is skipped where there is no such column.",
+                "Name the table's own columns, for instance visitor_id => 'client_visitor'.",
+            ),
+            Self::Attachment {
+                message,
+                detail,
+                hint,
+            } => parts(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                &message,
+                &detail,
+                &hint,
+            ),
+            Self::AccountOfChatChanged => parts(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "the account of a chat cannot change",
+                "A chat belongs to the visitors of its account.",
+                "Insert the chat into the other account and delete it here.",
+            ),
+            Self::ReadOnly => parts(
+                ERRCODE_READ_ONLY_SQL_TRANSACTION,
+                "cannot assign a visitor_id in a read-only transaction",
+                "The identifiers are not known yet, or an authorization would change something.",
+                "Call resolve_visitor on the primary in a read-write transaction, or use find_visitor, which writes nothing.",
+            ),
+            Self::Serialization => parts(
+                ERRCODE_T_R_SERIALIZATION_FAILURE,
+                "could not serialize access due to a concurrent authorization",
+                "Another transaction is rebinding the same visitor.",
+                "Retry the transaction.",
+            ),
+            Self::Internal(message) => parts(
+                ERRCODE_INTERNAL_ERROR,
+                &message,
+                "This should not happen.",
+                "Report it with the statement that caused it.",
+            ),
+        }
+    }
+}
+
+impl From<IdentityError> for ErrorReport {
+    fn from(error: IdentityError) -> Self {
+        let report = error.report_parts();
+        ErrorReport::new(report.code, report.message, "visitor_identity")
+            .set_detail(report.detail)
+            .set_hint(report.hint)
+    }
+}

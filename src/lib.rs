@@ -1,0 +1,43 @@
+//! `visitor_identity`: identity resolution inside the chat database.
+//!
+//! One request walks one way: SQL call, `api`, `identifier` (normalised), `store` (facts), `resolution` (decision),
+//! `store` (carried out), `api` (row). The SQL objects are in `sql/`, one file a concern.
+
+mod api;
+mod error;
+mod identifier;
+mod resolution;
+mod settings;
+mod store;
+mod trigger;
+
+use pgrx::prelude::*;
+
+pgrx::pg_module_magic!();
+
+/// Called by PostgreSQL when the library is loaded into a backend.
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    settings::register();
+    store::policy::register();
+    trigger::register();
+}
+
+extension_sql_file!("../sql/identifier.sql", name = "identifier", bootstrap);
+extension_sql_file!(
+    "../sql/account.sql",
+    name = "account",
+    requires = ["identifier"]
+);
+extension_sql_file!(
+    "../sql/identity.sql",
+    name = "identity",
+    requires = ["account"]
+);
+extension_sql_file!(
+    "../sql/resolve.sql",
+    name = "resolve",
+    requires = ["identity"]
+);
+extension_sql_file!("../sql/chat.sql", name = "chat", requires = ["resolve"]);
+extension_sql_file!("../sql/access.sql", name = "access", requires = ["chat"]);

@@ -1,0 +1,15 @@
+//! The rules of resolution (design section 3), pure: what was asked, what is known, what is to be done.
+//! May touch: nothing but its arguments. No pgrx, no SQL, no clock.
+
+mod decision;
+mod facts;
+mod policy;
+mod request;
+
+pub use decision::{
+    computed_id, decide, holder_of_computed_id, rebind_candidates, Basis, ChannelEffect, Decision,
+    Holder, Outcome, Target,
+};
+pub use facts::{CandidateFacts, Facts, Visitor};
+pub use policy::{ChannelFormat, Derivation, IdentifiedCookie, OnAuthorization, Policy};
+pub use request::{Asker, ChannelKey, CustomChannels, RawRequest, Refusal, Request};

@@ -1,0 +1,73 @@
+//! The settings (GUCs) `visitor_identity.*`, and the one rule that turns an `account` argument into an account.
+//! May touch: PostgreSQL's configuration; no tables.
+
+use crate::error::IdentityError;
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+use std::ffi::{CStr, CString};
+
+const DEFAULT_ACCOUNT: &CStr = c"default";
+
+static ACCOUNT: GucSetting<Option<CString>> =
+    GucSetting::<Option<CString>>::new(Some(DEFAULT_ACCOUNT));
+static LOCKED_ACCOUNT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+
+/// Defines the settings; called once, when the library is loaded.
+pub fn register() {
+    GucRegistry::define_string_guc(
+        c"visitor_identity.account",
+        c"The account that is meant wherever an account argument is NULL.",
+        c"",
+        &ACCOUNT,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"visitor_identity.locked_account",
+        c"The only account that this role may use; empty: any.",
+        c"Set it with ALTER ROLE ... SET. It is a property of the session and does not follow SET ROLE.",
+        &LOCKED_ACCOUNT,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    #[cfg(not(feature = "pg14"))]
+    // SAFETY: a NUL-terminated constant; called from _PG_init, after the settings of this prefix are defined.
+    unsafe {
+        pgrx::pg_sys::MarkGUCPrefixReserved(c"visitor_identity".as_ptr());
+    }
+}
+
+fn text(setting: &GucSetting<Option<CString>>) -> Option<String> {
+    setting
+        .get()
+        .map(|value| value.to_string_lossy().into_owned())
+        .filter(|value| !value.is_empty())
+}
+
+/// The account to which the session is pinned, if any.
+pub fn locked_account() -> Option<String> {
+    text(&LOCKED_ACCOUNT)
+}
+
+/// The account meant by an argument: the argument itself, or the setting, or the account to which the session is
+/// locked. Errors: 42501 when the session is locked to another one (design section 2).
+///
+/// A locked session that names no account, by argument or by setting, means its own.
+pub fn effective_account(argument: Option<&str>) -> Result<String, IdentityError> {
+    let named = argument.map(str::to_owned);
+    let Some(locked) = locked_account() else {
+        return Ok(named
+            .or_else(|| text(&ACCOUNT))
+            .unwrap_or_else(|| DEFAULT_ACCOUNT.to_string_lossy().into_owned()));
+    };
+    let is_default = |name: &String| name.as_bytes() == DEFAULT_ACCOUNT.to_bytes();
+    let named = named.or_else(|| text(&ACCOUNT).filter(|name| !is_default(name)));
+    match named {
+        Some(name) if name != locked => Err(IdentityError::AccountLocked),
+        _ => Ok(locked),
+    }
+}
+
+/// Whether rows of this account may be shown in this session: true unless it is locked to another account.
+pub fn account_is_visible(account: &str) -> bool {
+    locked_account().is_none_or(|locked| locked == account)
+}

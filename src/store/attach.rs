@@ -1,0 +1,935 @@
+//! Attaches an application's chat table and takes the attachment back: checks, triggers, views.
+//! May touch: the catalog, `attached_table`, and the table, its triggers and views, with the rights of its owner.
+
+use super::policy::policy;
+use super::spi::{as_role, connect, current_user, Mode, Rows, Statement, Value};
+use super::statement;
+use crate::error::IdentityError;
+use crate::settings::effective_account;
+use pgrx::pg_sys;
+use pgrx::spi::{quote_identifier, quote_literal, quote_qualified_identifier};
+
+/// Names of the columns as the caller gave them; NULL: not there.
+pub struct Names {
+    pub visitor_id: Option<String>,
+    pub provided_visitor_id: Option<String>,
+    pub channel_type: Option<String>,
+    pub channel_id: Option<String>,
+    pub channel_user_id: Option<String>,
+    pub account: Option<String>,
+    pub opened_at: Option<String>,
+    pub closed_at: Option<String>,
+    pub origin_visitor_id: Option<String>,
+}
+
+/// The columns of a view that stand for the identifiers, in place of columns of the same names.
+const SHOWN: [&str; 6] = [
+    "visitor_id",
+    "origin_visitor_id",
+    "provided_visitor_id",
+    "channel_type",
+    "channel_id",
+    "channel_user_id",
+];
+
+/// PostgreSQL's limit for a name, in bytes.
+const LONGEST_NAME: usize = 63;
+
+statement!(
+    RELATION,
+    "select c.relowner, n.nspname::pg_catalog.text, c.relname::pg_catalog.text,
+        c.relkind operator(pg_catalog.=) any ('{r,p}'::pg_catalog.\"char\"[]),
+        c.relispartition,
+        c.relpersistence operator(pg_catalog.=) 't'::pg_catalog.\"char\",
+        n.nspname operator(pg_catalog.=) any (
+            '{pg_catalog,information_schema,visitor_identity}'::pg_catalog.name[]
+        )
+    from pg_catalog.pg_class as c
+    join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) c.relnamespace
+    where c.oid operator(pg_catalog.=) $1"
+);
+
+statement!(
+    COLUMNS,
+    "select a.attname::pg_catalog.text,
+        case when t.typtype operator(pg_catalog.=) 'd'::pg_catalog.\"char\"
+            then t.typbasetype else t.oid end,
+        a.attnum::pg_catalog.int4
+    from pg_catalog.pg_attribute as a
+    join pg_catalog.pg_type as t on t.oid operator(pg_catalog.=) a.atttypid
+    where a.attrelid operator(pg_catalog.=) $1
+        and a.attnum operator(pg_catalog.>) 0
+        and not a.attisdropped
+    order by a.attnum"
+);
+
+// Which column positions lead an index, which unique ones contain the visitor column.
+statement!(
+    INDEXES,
+    "select i.indisprimary, i.indisunique,
+        i.indpred is null and i.indisvalid,
+        (
+            select pg_catalog.array_agg(k.attnum::pg_catalog.int8 order by k.position)
+            from pg_catalog.unnest(i.indkey) with ordinality as k (attnum, position)
+            where k.position operator(pg_catalog.<=) i.indnkeyatts
+        )
+    from pg_catalog.pg_index as i
+    where i.indrelid operator(pg_catalog.=) $1"
+);
+
+// A partition key at any level that names the column, as a plain column or inside an expression.
+statement!(
+    PARTITION_KEYS,
+    "select exists (
+        select
+        from pg_catalog.pg_partition_tree($1::pg_catalog.regclass) as p
+        join pg_catalog.pg_partitioned_table as t
+            on t.partrelid operator(pg_catalog.=) p.relid::pg_catalog.oid
+        join pg_catalog.pg_attribute as a
+            on a.attrelid operator(pg_catalog.=) t.partrelid
+            and a.attname::pg_catalog.text operator(pg_catalog.=) $2
+        where a.attnum operator(pg_catalog.=) any (t.partattrs::pg_catalog.int2[])
+            or exists (
+                select
+                from pg_catalog.pg_depend as d
+                where d.classid operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
+                    and d.objid operator(pg_catalog.=) t.partrelid
+                    and d.objsubid operator(pg_catalog.=) 0
+                    and d.refobjid operator(pg_catalog.=) t.partrelid
+                    and d.refobjsubid operator(pg_catalog.=) a.attnum::pg_catalog.int4
+                    and t.partexprs is not null
+            )
+    )"
+);
+
+statement!(
+    ATTACHED,
+    "select t.history_view::pg_catalog.oid, t.workspace_view::pg_catalog.oid, t.added_origin,
+        t.origin_column::pg_catalog.text
+    from visitor_identity.attached_table as t
+    where t.attached operator(pg_catalog.=) $1"
+);
+
+statement!(
+    REMEMBER,
+    "insert into visitor_identity.attached_table (
+        attached, visitor_column, provided_column, channel_type_column, channel_id_column,
+        channel_user_column, account_column, opened_at_column, closed_at_column, origin_column,
+        closed_when, fixed_account, added_origin, history_view, workspace_view
+    )
+    values ($1::pg_catalog.regclass, $2::pg_catalog.name, $3::pg_catalog.name, $4::pg_catalog.name,
+        $5::pg_catalog.name, $6::pg_catalog.name, $7::pg_catalog.name, $8::pg_catalog.name,
+        $9::pg_catalog.name, $10::pg_catalog.name, $11, $12, $13,
+        $14::pg_catalog.regclass, $15::pg_catalog.regclass)"
+);
+
+statement!(
+    FORGET,
+    "delete from visitor_identity.attached_table as t
+    where t.attached operator(pg_catalog.=) $1"
+);
+
+statement!(
+    OWNER_OF_EXTENSION,
+    "select c.relowner
+    from pg_catalog.pg_class as c
+    join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) c.relnamespace
+    where n.nspname operator(pg_catalog.=) 'visitor_identity'::pg_catalog.name
+        and c.relname operator(pg_catalog.=) 'visitor'::pg_catalog.name"
+);
+
+statement!(
+    ROLE_NAME,
+    "select pg_catalog.pg_get_userbyid($1)::pg_catalog.text"
+);
+
+// By the function that they call: a DBA may have renamed them.
+statement!(
+    TRIGGERS,
+    "select t.tgname::pg_catalog.text
+    from pg_catalog.pg_trigger as t
+    join pg_catalog.pg_proc as p on p.oid operator(pg_catalog.=) t.tgfoid
+    join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) p.pronamespace
+    where t.tgrelid operator(pg_catalog.=) $1
+        and n.nspname operator(pg_catalog.=) 'visitor_identity'::pg_catalog.name
+        and not t.tgisinternal
+    order by t.tgname"
+);
+
+statement!(
+    NAME_OF,
+    "select n.nspname::pg_catalog.text, c.relname::pg_catalog.text
+    from pg_catalog.pg_class as c
+    join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) c.relnamespace
+    where c.oid operator(pg_catalog.=) $1"
+);
+
+statement!(
+    OID_OF,
+    "select c.oid
+    from pg_catalog.pg_class as c
+    join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) c.relnamespace
+    where n.nspname operator(pg_catalog.=) $1::pg_catalog.name
+        and c.relname operator(pg_catalog.=) $2::pg_catalog.name"
+);
+
+/// The role that owns the extension's tables, and so may write them.
+pub fn owner_of_extension() -> Result<pg_sys::Oid, IdentityError> {
+    OWNER_OF_EXTENSION
+        .with(|statement| statement.run(Mode::ReadOnly, &[]))?
+        .get(0, 1)
+        .ok_or_else(|| IdentityError::Internal("the extension's tables are gone".into()))
+}
+
+fn execute(text: String) -> Result<(), IdentityError> {
+    Statement::over_table(text).run(Mode::Write, &[])?;
+    Ok(())
+}
+
+fn refused(message: &str, detail: &str, hint: &str) -> IdentityError {
+    IdentityError::Attachment {
+        message: message.to_owned(),
+        detail: detail.to_owned(),
+        hint: hint.to_owned(),
+    }
+}
+
+/// A table with what the catalog says of it.
+struct Table {
+    relation: pg_sys::Oid,
+    owner: pg_sys::Oid,
+    schema: String,
+    name: String,
+    columns: Vec<Column>,
+}
+
+struct Column {
+    name: String,
+    base_type: pg_sys::Oid,
+    number: i64,
+}
+
+impl Table {
+    fn quoted(&self) -> String {
+        quote_qualified_identifier(&self.schema, &self.name)
+    }
+
+    fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The column of an argument: its own default name is skipped when there is no such column, another name is not.
+    fn named(
+        &self,
+        name: &Option<String>,
+        default: &str,
+    ) -> Result<Option<&Column>, IdentityError> {
+        let Some(name) = name else { return Ok(None) };
+        match self.column(name) {
+            Some(column) => Ok(Some(column)),
+            None if name == default => Ok(None),
+            None => Err(IdentityError::UnknownColumn {
+                table: self.quoted(),
+                column: name.clone(),
+            }),
+        }
+    }
+}
+
+/// Reads a table that the caller may attach or detach. Errors: 42501 for another's table, 55000 for what is no table.
+fn own_table(relation: Option<pg_sys::Oid>) -> Result<Table, IdentityError> {
+    let no_table = || {
+        refused(
+            "not a table that can be attached",
+            "It is NULL, or not a plain or partitioned table of the application.",
+            "Name the table itself, for instance 'chat.chat'.",
+        )
+    };
+    let relation = relation.ok_or_else(no_table)?;
+    let values = [Value::Oid(relation)];
+    let rows = RELATION.with(|statement| statement.run(Mode::Write, &values))?;
+    let (Some(owner), Some(schema), Some(name)) = (
+        rows.get::<pg_sys::Oid>(0, 1),
+        rows.get(0, 2),
+        rows.get(0, 3),
+    ) else {
+        return Err(no_table());
+    };
+    let columns = COLUMNS.with(|statement| statement.run(Mode::Write, &values))?;
+    let table = Table {
+        relation,
+        owner,
+        schema,
+        name,
+        columns: (0..columns.len())
+            .filter_map(|row| {
+                Some(Column {
+                    name: columns.get(row, 1)?,
+                    base_type: columns.get(row, 2)?,
+                    number: i64::from(columns.get::<i32>(row, 3)?),
+                })
+            })
+            .collect(),
+    };
+    // SAFETY: two role oids, inside a transaction.
+    if !unsafe { pg_sys::has_privs_of_role(current_user(), owner) } {
+        return Err(IdentityError::NotTableOwner(table.quoted()));
+    }
+    let (is_table, is_partition, is_temporary, is_ours) = (
+        rows.truth(0, 4),
+        rows.truth(0, 5),
+        rows.truth(0, 6),
+        rows.truth(0, 7),
+    );
+    if !is_table || is_ours || is_temporary {
+        return Err(no_table());
+    }
+    if is_partition {
+        return Err(refused(
+            "a partition cannot be attached by itself",
+            "The triggers of a partitioned table reach all its partitions.",
+            "Attach the partitioned table.",
+        ));
+    }
+    Ok(table)
+}
+
+/// Everything about an attachment that the checks have found.
+struct Attachment<'a> {
+    table: &'a Table,
+    visitor: &'a str,
+    origin: String,
+    add_origin: bool,
+    provided: Option<&'a str>,
+    channel_type: Option<&'a str>,
+    channel_id: Option<&'a str>,
+    channel_user: Option<&'a str>,
+    account: Option<&'a str>,
+    fixed_account: Option<String>,
+    opened_at: Option<&'a str>,
+    closed_at: Option<&'a str>,
+    closed_when: Option<&'a str>,
+}
+
+/// `attach_chat_table`. Errors: 42501, 42703, 42704 and 55000, each before anything is changed.
+pub fn attach(
+    relation: Option<pg_sys::Oid>,
+    names: &Names,
+    closed_when: Option<&str>,
+    fixed_account: Option<&str>,
+) -> Result<(), IdentityError> {
+    connect(|| {
+        let extension_owner = owner_of_extension()?;
+        let table = own_table(relation)?;
+        let attached = as_role(extension_owner, || {
+            ATTACHED.with(|statement| statement.run(Mode::Write, &[Value::Oid(table.relation)]))
+        })?;
+        if attached.len() > 0 {
+            return Err(refused(
+                "the table is attached already",
+                "visitor_identity.attached_table lists it.",
+                "Call visitor_identity.detach_table first to attach it with other columns.",
+            ));
+        }
+        let attachment = check(&table, names, closed_when, fixed_account)?;
+        as_role(extension_owner, || {
+            policy_exists(&attachment)?;
+            grant_to_owner(table.owner, extension_owner)
+        })?;
+        let views = as_role(table.owner, || {
+            if attachment.add_origin {
+                execute(format!(
+                    "alter table {} add column {} pg_catalog.uuid",
+                    table.quoted(),
+                    quote_identifier(&attachment.origin)
+                ))?;
+            }
+            create_triggers(&attachment)?;
+            create_views(&attachment)
+        })?;
+        as_role(extension_owner, || remember(&attachment, &views))?;
+        hint_at_index(&attachment)
+    })
+}
+
+fn policy_exists(attachment: &Attachment<'_>) -> Result<(), IdentityError> {
+    match &attachment.fixed_account {
+        Some(account) => policy(account).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
+fn check<'a>(
+    table: &'a Table,
+    names: &'a Names,
+    closed_when: Option<&'a str>,
+    fixed_account: Option<&'a str>,
+) -> Result<Attachment<'a>, IdentityError> {
+    let visitor = names
+        .visitor_id
+        .as_ref()
+        .and_then(|name| table.column(name))
+        .ok_or_else(|| IdentityError::UnknownColumn {
+            table: table.quoted(),
+            column: names.visitor_id.clone().unwrap_or_default(),
+        })?;
+    let of_type = |column: &Column, types: &[pg_sys::Oid], wanted: &str| {
+        if types.contains(&column.base_type) {
+            return Ok(());
+        }
+        Err(refused(
+            &format!(
+                "column {} is not of type {wanted}",
+                quote_identifier(&column.name)
+            ),
+            "Visitors are uuids, and the times of a chat are dates or timestamps.",
+            "Change the column's type, or name another column.",
+        ))
+    };
+    of_type(visitor, &[pg_sys::UUIDOID], "uuid")?;
+    let origin_name = names
+        .origin_visitor_id
+        .clone()
+        .unwrap_or_else(|| "origin_visitor_id".to_owned());
+    let origin = table.column(&origin_name);
+    if let Some(origin) = origin {
+        of_type(origin, &[pg_sys::UUIDOID], "uuid")?;
+    }
+    let times = [
+        pg_sys::TIMESTAMPTZOID,
+        pg_sys::TIMESTAMPOID,
+        pg_sys::DATEOID,
+    ];
+    let opened_at = table.named(&names.opened_at, "opened_at")?;
+    let closed_at = table.named(&names.closed_at, "closed_at")?;
+    for column in [opened_at, closed_at].into_iter().flatten() {
+        of_type(column, &times, "timestamp with time zone")?;
+    }
+    let account = match fixed_account {
+        Some(_) => None,
+        None => table.named(&names.account, "account")?,
+    };
+    let fixed_account = match account {
+        Some(_) => None,
+        None => Some(effective_account(fixed_account)?),
+    };
+    check_indexes(table, visitor, account)?;
+    let keys = [Value::Oid(table.relation), Value::Text(Some(&visitor.name))];
+    let by_visitor = PARTITION_KEYS.with(|statement| statement.run(Mode::Write, &keys))?;
+    if by_visitor.truth(0, 1) {
+        return Err(refused(
+            "the table is partitioned by its visitor column",
+            "A row cannot change its partition while it is being inserted, so no visitor could be assigned.",
+            "Partition by account, by time or by the chat's own key.",
+        ));
+    }
+    if let Some(condition) = closed_when {
+        check_condition(condition)?;
+    }
+    let optional = |name: &Option<String>, default| {
+        table
+            .named(name, default)
+            .map(|column| column.map(|column| column.name.as_str()))
+    };
+    Ok(Attachment {
+        table,
+        visitor: &visitor.name,
+        add_origin: origin.is_none(),
+        origin: origin_name,
+        provided: optional(&names.provided_visitor_id, "provided_visitor_id")?,
+        channel_type: optional(&names.channel_type, "channel_type")?,
+        channel_id: optional(&names.channel_id, "channel_id")?,
+        channel_user: optional(&names.channel_user_id, "channel_user_id")?,
+        account: account.map(|column| column.name.as_str()),
+        fixed_account,
+        opened_at: opened_at.map(|column| column.name.as_str()),
+        closed_at: closed_at.map(|column| column.name.as_str()),
+        closed_when,
+    })
+}
+
+/// A primary key names the rows that moved; an index by visitor makes the move independent of the table's size; a
+/// unique index over the visitor column would make a rebinding, and so a login, fail on a clash.
+fn check_indexes(
+    table: &Table,
+    visitor: &Column,
+    account: Option<&Column>,
+) -> Result<(), IdentityError> {
+    let rows: Rows =
+        INDEXES.with(|statement| statement.run(Mode::Write, &[Value::Oid(table.relation)]))?;
+    let mut has_key = false;
+    let mut has_visitor_index = false;
+    let mut unique: Vec<Vec<i64>> = Vec::new();
+    for row in 0..rows.len() {
+        let columns: Vec<i64> = rows.get(row, 4).unwrap_or_default();
+        has_key |= rows.truth(row, 1);
+        let leads = match (columns.first(), columns.get(1), account) {
+            (Some(first), _, _) if *first == visitor.number => true,
+            (Some(first), Some(second), Some(account)) => {
+                *first == account.number && *second == visitor.number
+            }
+            _ => false,
+        };
+        has_visitor_index |= leads && rows.truth(row, 3);
+        if rows.truth(row, 2) {
+            unique.push(columns);
+        }
+    }
+    let name = table.quoted();
+    if !has_key {
+        return Err(refused(
+            "the table has no primary key",
+            "The log of rebindings names the rows that moved by their primary key.",
+            &format!("Add one: alter table {name} add primary key (...)."),
+        ));
+    }
+    if !has_visitor_index {
+        let visitor = quote_identifier(&visitor.name);
+        return Err(refused(
+            "the table has no index that leads with the visitor column",
+            "A rebinding would read the whole table.",
+            &format!("Create one: create index concurrently on {name} ({visitor})."),
+        ));
+    }
+    let clashes = unique.iter().any(|columns| {
+        columns.contains(&visitor.number)
+            && !unique.iter().any(|other| {
+                !other.contains(&visitor.number)
+                    && other.iter().all(|column| columns.contains(column))
+            })
+    });
+    if clashes {
+        return Err(refused(
+            "a unique index of the table contains the visitor column",
+            "Rows of two visitors could clash when one is rebound to the other, and the login would fail.",
+            "Drop the uniqueness, or keep such rows in a table of their own.",
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses whatever is not one expression: the text becomes part of two view definitions. Errors: 42601 from the
+/// parser, 55000 otherwise.
+fn check_condition(condition: &str) -> Result<(), IdentityError> {
+    let refusal = || {
+        refused(
+            "closed_when is not one SQL condition",
+            "It is the text of a condition over the table's columns, as after WHERE.",
+            "For instance: closed_when => $$state = 'closed'$$.",
+        )
+    };
+    let text =
+        std::ffi::CString::new(format!("select (\n{condition}\n)")).map_err(|_| refusal())?;
+    // SAFETY: raw_parser takes any NUL-terminated text and raises an error for what it cannot parse; the nodes are
+    // read as what their tags say they are.
+    let is_one_expression = unsafe {
+        let list = pg_sys::raw_parser(text.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_DEFAULT);
+        if list.is_null() || (*list).length != 1 {
+            false
+        } else {
+            let statement = (*(*list).elements).ptr_value as *mut pg_sys::RawStmt;
+            let node = (*statement).stmt;
+            if (*node).type_ != pg_sys::NodeTag::T_SelectStmt {
+                false
+            } else {
+                let select = &*(node as *mut pg_sys::SelectStmt);
+                !select.targetList.is_null()
+                    && (*select.targetList).length == 1
+                    && select.op == pg_sys::SetOperation::SETOP_NONE
+                    && select.fromClause.is_null()
+                    && select.whereClause.is_null()
+                    && select.groupClause.is_null()
+                    && select.havingClause.is_null()
+                    && select.windowClause.is_null()
+                    && select.valuesLists.is_null()
+                    && select.sortClause.is_null()
+                    && select.limitOffset.is_null()
+                    && select.limitCount.is_null()
+                    && select.lockingClause.is_null()
+                    && select.withClause.is_null()
+                    && select.intoClause.is_null()
+                    && select.distinctClause.is_null()
+            }
+        }
+    };
+    if is_one_expression {
+        Ok(())
+    } else {
+        Err(refusal())
+    }
+}
+
+/// The views read the bound provided ids, and the triggers are created, with the rights of the table's owner.
+fn grant_to_owner(owner: pg_sys::Oid, extension_owner: pg_sys::Oid) -> Result<(), IdentityError> {
+    // SAFETY: a role oid, inside a transaction.
+    if owner == extension_owner || unsafe { pg_sys::superuser_arg(owner) } {
+        return Ok(());
+    }
+    let role = ROLE_NAME
+        .with(|statement| statement.run(Mode::Write, &[Value::Oid(owner)]))?
+        .get::<String>(0, 1)
+        .map(quote_identifier)
+        .ok_or_else(|| IdentityError::Internal("the table's owner is gone".into()))?;
+    execute(format!(
+        "grant execute on function visitor_identity.chat_row_before(), visitor_identity.chat_row_after() to {role}"
+    ))?;
+    execute(format!(
+        "grant select on visitor_identity.provided_identity to {role}"
+    ))
+}
+
+fn create_triggers(attachment: &Attachment<'_>) -> Result<(), IdentityError> {
+    let table = attachment.table.quoted();
+    let quoted = |name: &str| quote_identifier(name);
+    let identifiers: Vec<String> = [
+        attachment.provided,
+        attachment.channel_type,
+        attachment.channel_id,
+        attachment.channel_user,
+    ]
+    .into_iter()
+    .flatten()
+    .map(quoted)
+    .collect();
+    let mut guarded = vec![quoted(attachment.visitor), quoted(&attachment.origin)];
+    guarded.extend(attachment.account.map(quoted));
+    guarded.extend(identifiers.iter().cloned());
+    let changed = |columns: &[String]| {
+        columns
+            .iter()
+            .map(|column| format!("old.{column} is distinct from new.{column}"))
+            .collect::<Vec<_>>()
+            .join(" or ")
+    };
+    execute(format!(
+        "create trigger visitor_identity_before_insert
+        before insert on {table}
+        for each row execute function visitor_identity.chat_row_before()"
+    ))?;
+    execute(format!(
+        "create trigger visitor_identity_before_update
+        before update of {} on {table}
+        for each row
+        when ({})
+        execute function visitor_identity.chat_row_before()",
+        guarded.join(", "),
+        changed(&guarded)
+    ))?;
+    if identifiers.is_empty() {
+        return Ok(());
+    }
+    // A row with an origin other than its visitor is one that moves between partitions: its AFTER is an INSERT.
+    let visitor = quoted(attachment.visitor);
+    let origin = quoted(&attachment.origin);
+    let mut interesting = vec![format!("new.{origin} is distinct from new.{visitor}")];
+    interesting.extend(
+        attachment
+            .provided
+            .map(|column| format!("new.{} is not null", quoted(column))),
+    );
+    execute(format!(
+        "create trigger visitor_identity_after_insert
+        after insert on {table}
+        for each row
+        when ({})
+        execute function visitor_identity.chat_row_after()",
+        interesting.join(" or ")
+    ))?;
+    execute(format!(
+        "create trigger visitor_identity_after_update
+        after update of {} on {table}
+        for each row
+        when ({})
+        execute function visitor_identity.chat_row_after()",
+        identifiers.join(", "),
+        changed(&identifiers)
+    ))
+}
+
+/// A name for a view beside the table, cut to PostgreSQL's limit without losing the suffix.
+fn view_name(table: &str, suffix: &str) -> String {
+    let room = LONGEST_NAME.saturating_sub(suffix.len());
+    let base: String = table
+        .char_indices()
+        .take_while(|(start, character)| start + character.len_utf8() <= room)
+        .map(|(_, character)| character)
+        .collect();
+    format!("{base}{suffix}")
+}
+
+struct Views {
+    history: pg_sys::Oid,
+    workspace: pg_sys::Oid,
+}
+
+fn create_views(attachment: &Attachment<'_>) -> Result<Views, IdentityError> {
+    let closed = match (attachment.closed_when, attachment.closed_at) {
+        (Some(condition), _) => format!("(\n{condition}\n)"),
+        (None, Some(column)) => format!("(c.{} is not null)", quote_identifier(column)),
+        // A table that does not tell closed chats from open ones: History shows every chat.
+        (None, None) => "(true)".to_owned(),
+    };
+    Ok(Views {
+        history: create_view(attachment, "_history", &format!("{closed} is true"))?,
+        workspace: create_view(attachment, "_workspace", &format!("{closed} is not true"))?,
+    })
+}
+
+/// One view, as a union of three disjoint parts: chats whose own provided id is bound to their visitor, chats that are
+/// shown with their visitor's first provided id, chats of visitors without any. In each part the provided id is a
+/// plain column or NULL, so that a filter on it is an index search.
+fn create_view(
+    attachment: &Attachment<'_>,
+    suffix: &str,
+    condition: &str,
+) -> Result<pg_sys::Oid, IdentityError> {
+    let table = attachment.table;
+    let name = view_name(&table.name, suffix);
+    let quoted_name = quote_qualified_identifier(&table.schema, &name);
+    let visitor = format!("c.{}", quote_identifier(attachment.visitor));
+    let account = match (attachment.account, attachment.fixed_account.as_deref()) {
+        (Some(column), _) => format!("c.{}::pg_catalog.text", quote_identifier(column)),
+        (None, fixed) => format!(
+            "{}::pg_catalog.text",
+            quote_literal(fixed.unwrap_or_default())
+        ),
+    };
+    let own = attachment.provided.map(|column| {
+        format!(
+            "visitor_identity.normalize_provided_visitor_id(c.{}::pg_catalog.text)",
+            quote_identifier(column)
+        )
+    });
+    let columns = |provided: &str| shown_columns(attachment, provided).join(",\n    ");
+    let visible = format!("visitor_identity.account_is_visible({account})");
+    let same_visitor = |alias: &str| {
+        format!(
+            "{alias}.account operator(pg_catalog.=) {account}
+        and {alias}.visitor_id operator(pg_catalog.=) {visitor}"
+        )
+    };
+    let mut parts = Vec::new();
+    let mut not_own = String::new();
+    if let Some(own) = &own {
+        parts.push(format!(
+            "select {columns}
+from {table} as c
+join visitor_identity.provided_identity as p
+    on {same}
+    and p.provided_visitor_id operator(pg_catalog.=) {own}
+where {condition}
+    and {visible}",
+            columns = columns("p.provided_visitor_id"),
+            table = table.quoted(),
+            same = same_visitor("p"),
+        ));
+        not_own = format!(
+            "
+    and not exists (
+        select
+        from visitor_identity.provided_identity as o
+        where {same}
+            and o.provided_visitor_id operator(pg_catalog.=) {own}
+    )",
+            same = same_visitor("o"),
+        );
+    }
+    parts.push(format!(
+        "select {columns}
+from {table} as c
+join visitor_identity.provided_identity as p
+    on {same}
+    and not exists (
+        select
+        from visitor_identity.provided_identity as e
+        where e.account operator(pg_catalog.=) p.account
+            and e.visitor_id operator(pg_catalog.=) p.visitor_id
+            and (
+                e.created_at operator(pg_catalog.<) p.created_at
+                or (
+                    e.created_at operator(pg_catalog.=) p.created_at
+                    and e.provided_visitor_id operator(pg_catalog.<) p.provided_visitor_id
+                )
+            )
+    )
+where {condition}
+    and {visible}{not_own}",
+        columns = columns("p.provided_visitor_id"),
+        table = table.quoted(),
+        same = same_visitor("p"),
+    ));
+    parts.push(format!(
+        "select {columns}
+from {table} as c
+where {condition}
+    and {visible}
+    and not exists (
+        select
+        from visitor_identity.provided_identity as o
+        where {same}
+    )",
+        columns = columns("null::pg_catalog.text collate pg_catalog.\"C\""),
+        table = table.quoted(),
+        same = same_visitor("o"),
+    ));
+    execute(format!(
+        "create view {quoted_name} with (security_barrier = true) as\n{}",
+        parts.join("\nunion all\n")
+    ))?;
+    let values = [Value::Text(Some(&table.schema)), Value::Text(Some(&name))];
+    OID_OF
+        .with(|statement| statement.run(Mode::Write, &values))?
+        .get(0, 1)
+        .ok_or_else(|| IdentityError::Internal("a view is gone as soon as it was made".into()))
+}
+
+/// Every column of the table in its order, the identifiers under their own names in place of columns of these names.
+fn shown_columns(attachment: &Attachment<'_>, provided: &str) -> Vec<String> {
+    let column = |name: Option<&str>, otherwise: &str| match name {
+        Some(name) => format!("c.{}", quote_identifier(name)),
+        None => otherwise.to_owned(),
+    };
+    let expression = |shown: &str| match shown {
+        "visitor_id" => column(Some(attachment.visitor), ""),
+        "origin_visitor_id" => column(Some(&attachment.origin), ""),
+        "provided_visitor_id" => provided.to_owned(),
+        "channel_type" => column(attachment.channel_type, "null::pg_catalog.text"),
+        "channel_id" => column(attachment.channel_id, "null::pg_catalog.text"),
+        _ => column(attachment.channel_user, "null::pg_catalog.text"),
+    };
+    let mut columns = Vec::new();
+    for name in attachment
+        .table
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+    {
+        if SHOWN.contains(&name) {
+            columns.push(format!(
+                "{} as {}",
+                expression(name),
+                quote_identifier(name)
+            ));
+        } else {
+            columns.push(format!("c.{}", quote_identifier(name)));
+        }
+    }
+    for name in SHOWN {
+        if attachment.table.column(name).is_none() {
+            columns.push(format!("{} as {name}", expression(name)));
+        }
+    }
+    columns
+}
+
+fn remember(attachment: &Attachment<'_>, views: &Views) -> Result<(), IdentityError> {
+    let values = [
+        Value::Oid(attachment.table.relation),
+        Value::Text(Some(attachment.visitor)),
+        Value::Text(attachment.provided),
+        Value::Text(attachment.channel_type),
+        Value::Text(attachment.channel_id),
+        Value::Text(attachment.channel_user),
+        Value::Text(attachment.account),
+        Value::Text(attachment.opened_at),
+        Value::Text(attachment.closed_at),
+        Value::Text(Some(&attachment.origin)),
+        Value::Text(attachment.closed_when),
+        Value::Text(attachment.fixed_account.as_deref()),
+        Value::Bool(attachment.add_origin),
+        Value::Oid(views.history),
+        Value::Oid(views.workspace),
+    ];
+    REMEMBER.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok(())
+}
+
+/// A filter on the channel user id reads the table's own column; without an index it would read the whole table.
+fn hint_at_index(attachment: &Attachment<'_>) -> Result<(), IdentityError> {
+    let Some(column) = attachment
+        .channel_user
+        .and_then(|name| attachment.table.column(name))
+    else {
+        return Ok(());
+    };
+    let rows = INDEXES
+        .with(|statement| statement.run(Mode::Write, &[Value::Oid(attachment.table.relation)]))?;
+    let account = attachment
+        .account
+        .and_then(|name| attachment.table.column(name))
+        .map(|column| column.number);
+    let indexed = (0..rows.len()).any(|row| {
+        let columns: Vec<i64> = rows.get(row, 4).unwrap_or_default();
+        columns.first() == Some(&column.number)
+            || (columns.first() == account.as_ref() && columns.get(1) == Some(&column.number))
+    });
+    if !indexed {
+        pgrx::notice!(
+            "no index leads with column {}: History can search by it only when there is one",
+            quote_identifier(&column.name)
+        );
+    }
+    Ok(())
+}
+
+/// `detach_table`: drops the views and the triggers, and the origin column where attaching added it. Errors: 42501;
+/// 55000 when the table is not attached.
+pub fn detach(relation: Option<pg_sys::Oid>, keep_origin: bool) -> Result<(), IdentityError> {
+    connect(|| {
+        let extension_owner = owner_of_extension()?;
+        let table = own_table(relation)?;
+        let values = [Value::Oid(table.relation)];
+        let attached = as_role(extension_owner, || {
+            ATTACHED.with(|statement| statement.run(Mode::Write, &values))
+        })?;
+        if attached.len() == 0 {
+            return Err(refused(
+                "the table is not attached",
+                "visitor_identity.attached_table does not list it.",
+                "Look at visitor_identity.attached_table.",
+            ));
+        }
+        let views: Vec<pg_sys::Oid> = [1, 2]
+            .into_iter()
+            .filter_map(|column| attached.get(0, column))
+            .collect();
+        let drops_origin = attached.truth(0, 3) && !keep_origin;
+        let origin: Option<String> = attached.get(0, 4);
+        as_role(table.owner, || {
+            for view in views {
+                let names =
+                    NAME_OF.with(|statement| statement.run(Mode::Write, &[Value::Oid(view)]))?;
+                if let (Some(schema), Some(name)) =
+                    (names.get::<String>(0, 1), names.get::<String>(0, 2))
+                {
+                    execute(format!(
+                        "drop view {}",
+                        quote_qualified_identifier(schema, name)
+                    ))?;
+                }
+            }
+            let triggers = TRIGGERS.with(|statement| statement.run(Mode::Write, &values))?;
+            for row in 0..triggers.len() {
+                if let Some(trigger) = triggers.get::<String>(row, 1) {
+                    execute(format!(
+                        "drop trigger {} on {}",
+                        quote_identifier(trigger),
+                        table.quoted()
+                    ))?;
+                }
+            }
+            match origin.filter(|name| drops_origin && table.column(name).is_some()) {
+                Some(name) => execute(format!(
+                    "alter table {} drop column {}",
+                    table.quoted(),
+                    quote_identifier(name)
+                )),
+                None => Ok(()),
+            }
+        })?;
+        as_role(extension_owner, || {
+            FORGET.with(|statement| statement.run(Mode::Write, &values))
+        })?;
+        Ok(())
+    })
+}

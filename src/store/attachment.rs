@@ -1,0 +1,389 @@
+//! Attached tables as the triggers and the rebinding see them: which column means what, and the statements over them.
+//! May touch: `attached_table`, the catalog, and the attached tables themselves, always with the rights of their owner.
+
+use super::policy::{cached, watch};
+use super::spi::{as_role, Mode, Statement, Value};
+use super::statement;
+use crate::error::IdentityError;
+use pgrx::pg_sys;
+use pgrx::spi::{quote_identifier, quote_qualified_identifier};
+use std::rc::Rc;
+use uuid::Uuid;
+
+/// Keys kept in one row of the log: jsonb is limited to 256 MB, and an undo should not have to hold them all.
+const KEYS_A_PART: usize = 50_000;
+
+/// Whose chats a table holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountOf {
+    /// A column says so; its name.
+    Column(String),
+    /// The whole table is one account's.
+    Fixed(String),
+}
+
+/// The names of the columns that mean something.
+#[derive(Debug, Clone)]
+pub struct Columns {
+    pub visitor: String,
+    pub origin: String,
+    pub provided: Option<String>,
+    pub channel_type: Option<String>,
+    pub channel_id: Option<String>,
+    pub channel_user: Option<String>,
+    pub account: AccountOf,
+    /// The primary key.
+    pub key: Vec<String>,
+}
+
+/// Where the columns are in the rows of one relation: the attached table itself or one of its partitions.
+pub struct RowShape {
+    pub table: Rc<AttachedTable>,
+    pub visitor: i32,
+    pub origin: i32,
+    pub provided: Option<i32>,
+    pub channel_type: Option<i32>,
+    pub channel_id: Option<i32>,
+    pub channel_user: Option<i32>,
+    pub account: Option<i32>,
+    pub key: Vec<i32>,
+}
+
+/// One attached table.
+pub struct AttachedTable {
+    pub relation: pg_sys::Oid,
+    pub owner: pg_sys::Oid,
+    pub columns: Columns,
+    count: Statement,
+    lock: Statement,
+    move_all: Statement,
+    key_of: Statement,
+}
+
+/// Keys of moved rows, as a JSON array in text form, with their number.
+pub struct MovedKeys {
+    pub count: i64,
+    pub keys: String,
+}
+
+statement!(
+    TABLES,
+    "select c.oid, c.relowner, n.nspname::pg_catalog.text, c.relname::pg_catalog.text,
+        t.visitor_column::pg_catalog.text, t.origin_column::pg_catalog.text,
+        t.provided_column::pg_catalog.text, t.channel_type_column::pg_catalog.text,
+        t.channel_id_column::pg_catalog.text, t.channel_user_column::pg_catalog.text,
+        t.account_column::pg_catalog.text, t.fixed_account,
+        (
+            select pg_catalog.format_type(a.atttypid, a.atttypmod)
+            from pg_catalog.pg_attribute as a
+            where a.attrelid operator(pg_catalog.=) c.oid
+                and a.attname operator(pg_catalog.=) t.account_column
+                and not a.attisdropped
+        ),
+        (
+            select pg_catalog.array_agg(
+                a.attname::pg_catalog.text
+                order by k.position
+            )
+            from pg_catalog.pg_index as i
+            cross join pg_catalog.unnest(i.indkey) with ordinality as k (attnum, position)
+            join pg_catalog.pg_attribute as a
+                on a.attrelid operator(pg_catalog.=) c.oid
+                and a.attnum operator(pg_catalog.=) k.attnum
+            where i.indrelid operator(pg_catalog.=) c.oid
+                and i.indisprimary
+        ),
+        (
+            select pg_catalog.array_agg(
+                pg_catalog.format_type(a.atttypid, a.atttypmod)
+                order by k.position
+            )
+            from pg_catalog.pg_index as i
+            cross join pg_catalog.unnest(i.indkey) with ordinality as k (attnum, position)
+            join pg_catalog.pg_attribute as a
+                on a.attrelid operator(pg_catalog.=) c.oid
+                and a.attnum operator(pg_catalog.=) k.attnum
+            where i.indrelid operator(pg_catalog.=) c.oid
+                and i.indisprimary
+        )
+    from visitor_identity.attached_table as t
+    join pg_catalog.pg_class as c on c.oid operator(pg_catalog.=) t.attached
+    join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) c.relnamespace
+    order by c.oid"
+);
+
+statement!(
+    ROOT,
+    "select pg_catalog.pg_partition_root($1)::pg_catalog.oid"
+);
+
+/// All attached tables, in the order of their oids: the order in which every path locks them.
+pub fn attached_tables() -> Result<Rc<[Rc<AttachedTable>]>, IdentityError> {
+    if let Some(tables) = cached(|cache| cache.all_tables.clone())? {
+        return Ok(tables);
+    }
+    let rows = TABLES.with(|statement| statement.run(Mode::NewestReadOnly, &[]))?;
+    let mut tables = Vec::with_capacity(rows.len());
+    for row in 0..rows.len() {
+        let text = |column| rows.get::<String>(row, column);
+        let (Some(relation), Some(owner), Some(schema), Some(name), Some(visitor), Some(origin)) = (
+            rows.get::<pg_sys::Oid>(row, 1),
+            rows.get::<pg_sys::Oid>(row, 2),
+            text(3),
+            text(4),
+            text(5),
+            text(6),
+        ) else {
+            continue;
+        };
+        let account = match (text(11), text(12)) {
+            (Some(column), _) => AccountOf::Column(column),
+            (None, fixed) => AccountOf::Fixed(fixed.unwrap_or_default()),
+        };
+        let columns = Columns {
+            visitor,
+            origin,
+            provided: text(7),
+            channel_type: text(8),
+            channel_id: text(9),
+            channel_user: text(10),
+            account,
+            key: rows.get::<Vec<String>>(row, 14).unwrap_or_default(),
+        };
+        tables.push(Rc::new(AttachedTable::new(
+            relation,
+            owner,
+            &quote_qualified_identifier(schema, name),
+            columns,
+            text(13).as_deref(),
+            &rows.get::<Vec<String>>(row, 15).unwrap_or_default(),
+        )));
+    }
+    for table in &tables {
+        watch(table.relation);
+    }
+    let tables: Rc<[Rc<AttachedTable>]> = tables.into();
+    cached(|cache| cache.all_tables = Some(Rc::clone(&tables)))?;
+    Ok(tables)
+}
+
+statement!(
+    COLUMN_NUMBERS,
+    "select a.attname::pg_catalog.text, a.attnum::pg_catalog.int4
+    from pg_catalog.pg_attribute as a
+    where a.attrelid operator(pg_catalog.=) $1
+        and a.attnum operator(pg_catalog.>) 0
+        and not a.attisdropped"
+);
+
+/// The attached table that a relation is, or is a partition of, with the places of its columns. Errors: 55000 when the
+/// table is not attached, or a column of the attachment is gone.
+pub fn row_shape(relation: pg_sys::Oid) -> Result<Rc<RowShape>, IdentityError> {
+    if let Some(known) = cached(|cache| cache.shapes.get(&relation).cloned())? {
+        return Ok(known);
+    }
+    let values = [Value::Oid(relation)];
+    let root = ROOT
+        .with(|statement| statement.run(Mode::NewestReadOnly, &values))?
+        .get::<pg_sys::Oid>(0, 1)
+        .unwrap_or(relation);
+    let table = attached_tables()?
+        .iter()
+        .find(|table| table.relation == root || table.relation == relation)
+        .cloned()
+        .ok_or_else(|| IdentityError::Attachment {
+            message: "the table is not attached".into(),
+            detail: "A trigger of visitor_identity runs on a table that visitor_identity.attached_table does not list.".into(),
+            hint: "Call visitor_identity.attach_chat_table, or drop the trigger.".into(),
+        })?;
+    let rows = COLUMN_NUMBERS.with(|statement| statement.run(Mode::NewestReadOnly, &values))?;
+    let numbers: std::collections::HashMap<String, i32> = (0..rows.len())
+        .filter_map(|row| Some((rows.get(row, 1)?, rows.get(row, 2)?)))
+        .collect();
+    let number = |name: &String| {
+        numbers
+            .get(name)
+            .copied()
+            .ok_or_else(|| IdentityError::Attachment {
+                message: format!(
+                    "column {} of an attached table is gone",
+                    quote_identifier(name)
+                ),
+                detail: "It was dropped or renamed after the table was attached.".into(),
+                hint: "Call visitor_identity.detach_table and attach the table again.".into(),
+            })
+    };
+    let optional = |name: &Option<String>| name.as_ref().map(number).transpose();
+    let columns = &table.columns;
+    let shape = Rc::new(RowShape {
+        visitor: number(&columns.visitor)?,
+        origin: number(&columns.origin)?,
+        provided: optional(&columns.provided)?,
+        channel_type: optional(&columns.channel_type)?,
+        channel_id: optional(&columns.channel_id)?,
+        channel_user: optional(&columns.channel_user)?,
+        account: match &columns.account {
+            AccountOf::Column(column) => Some(number(column)?),
+            AccountOf::Fixed(_) => None,
+        },
+        key: columns.key.iter().map(number).collect::<Result<_, _>>()?,
+        table: Rc::clone(&table),
+    });
+    watch(relation);
+    cached(|cache| cache.shapes.insert(relation, Rc::clone(&shape)))?;
+    Ok(shape)
+}
+
+impl AttachedTable {
+    fn new(
+        relation: pg_sys::Oid,
+        owner: pg_sys::Oid,
+        name: &str,
+        columns: Columns,
+        account_type: Option<&str>,
+        key_types: &[String],
+    ) -> Self {
+        let visitor = quote_identifier(&columns.visitor);
+        let origin = quote_identifier(&columns.origin);
+        let of_account = match &columns.account {
+            AccountOf::Column(column) => format!(
+                "t.{} operator(pg_catalog.=) $1::pg_catalog.text::{}",
+                quote_identifier(column),
+                account_type.unwrap_or("pg_catalog.text"),
+            ),
+            AccountOf::Fixed(_) => "$1::pg_catalog.text is not null".to_owned(),
+        };
+        let of_visitor =
+            format!("{of_account} and t.{visitor} operator(pg_catalog.=) $2::pg_catalog.uuid");
+        let order: Vec<String> = columns
+            .key
+            .iter()
+            .map(|column| format!("t.{}", quote_identifier(column)))
+            .collect();
+        let key = match order.as_slice() {
+            [only] => format!("pg_catalog.to_jsonb({only})"),
+            _ => {
+                let pairs: Vec<String> = columns
+                    .key
+                    .iter()
+                    .map(|column| {
+                        let literal = pgrx::spi::quote_literal(column);
+                        format!("{literal}, t.{}", quote_identifier(column))
+                    })
+                    .collect();
+                format!("pg_catalog.jsonb_build_object({})", pairs.join(", "))
+            }
+        };
+        let of_key: Vec<String> = order
+            .iter()
+            .zip(key_types)
+            .zip(1..)
+            .map(|((column, type_name), number)| {
+                format!("{column} operator(pg_catalog.=) ${number}::pg_catalog.text::{type_name}")
+            })
+            .collect();
+        Self {
+            relation,
+            owner,
+            key_of: Statement::over_table(format!(
+                "select pg_catalog.jsonb_build_array({key})::pg_catalog.text
+                from {name} as t
+                where {}",
+                of_key.join(" and ")
+            )),
+            count: Statement::over_table(format!(
+                "select pg_catalog.count(*)
+                from (
+                    select
+                    from {name} as t
+                    where {of_visitor}
+                    limit $3
+                ) as counted"
+            )),
+            lock: Statement::over_table(format!(
+                "select
+                from {name} as t
+                where {of_visitor}
+                order by {}
+                for no key update",
+                order.join(", ")
+            )),
+            move_all: Statement::over_table(format!(
+                "with moved as (
+                    update {name} as t
+                    set {visitor} = $3, {origin} = coalesce(t.{origin}, t.{visitor})
+                    where {of_visitor}
+                    returning {key} as key
+                ), numbered as (
+                    select m.key, (pg_catalog.row_number() over () operator(pg_catalog.-) 1)
+                        operator(pg_catalog./) {KEYS_A_PART} as part
+                    from moved as m
+                )
+                select pg_catalog.count(*), pg_catalog.jsonb_agg(n.key)::pg_catalog.text
+                from numbered as n
+                group by n.part
+                order by n.part"
+            )),
+            columns,
+        }
+    }
+
+    /// Whether rows of the account can be in this table.
+    pub fn holds(&self, account: &str) -> bool {
+        match &self.columns.account {
+            AccountOf::Column(_) => true,
+            AccountOf::Fixed(fixed) => fixed == account,
+        }
+    }
+
+    /// How many chats the visitor has here, counted up to `limit`.
+    pub fn count_chats(
+        &self,
+        account: &str,
+        visitor: Uuid,
+        limit: i64,
+    ) -> Result<i64, IdentityError> {
+        let values = [
+            Value::Text(Some(account)),
+            Value::Uuid(Some(visitor)),
+            Value::Int8(Some(limit)),
+        ];
+        let rows = as_role(self.owner, || self.count.run(Mode::Newest, &values))?;
+        Ok(rows.number(0, 1))
+    }
+
+    /// Locks the visitor's chats, waiting for those that other transactions are changing.
+    pub fn lock_chats(&self, account: &str, visitor: Uuid) -> Result<(), IdentityError> {
+        let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor))];
+        as_role(self.owner, || self.lock.run(Mode::Newest, &values))?;
+        Ok(())
+    }
+
+    /// Moves all chats of a visitor to another and tells which they were, in parts.
+    pub fn move_chats(
+        &self,
+        account: &str,
+        from: Uuid,
+        to: Uuid,
+    ) -> Result<Vec<MovedKeys>, IdentityError> {
+        let values = [
+            Value::Text(Some(account)),
+            Value::Uuid(Some(from)),
+            Value::Uuid(Some(to)),
+        ];
+        let rows = as_role(self.owner, || self.move_all.run(Mode::Newest, &values))?;
+        Ok((0..rows.len())
+            .map(|row| MovedKeys {
+                count: rows.number(row, 1),
+                keys: rows.get(row, 2).unwrap_or_else(|| "[]".to_owned()),
+            })
+            .collect())
+    }
+
+    /// The key of one row as the log keeps it: a JSON array of one. `key` has the text of every key column, in order.
+    pub fn key_of(&self, key: &[String]) -> Result<String, IdentityError> {
+        let values: Vec<Value<'_>> = key.iter().map(|part| Value::Text(Some(part))).collect();
+        let rows = as_role(self.owner, || self.key_of.run(Mode::Newest, &values))?;
+        Ok(rows.get(0, 1).unwrap_or_else(|| "[]".to_owned()))
+    }
+}

@@ -1,0 +1,547 @@
+//! The identity tables: facts in one statement, locks, bindings.
+//! May touch: `visitor`, `provided_identity`, `channel_identity`, `former_channel_identity`; never an application's table.
+
+use super::spi::{Mode, Rows, Statement, Value};
+use super::statement;
+use crate::error::IdentityError;
+use crate::resolution::{
+    computed_id, holder_of_computed_id, ChannelKey, Facts, Holder, Policy, Request, Target, Visitor,
+};
+use std::mem::ManuallyDrop;
+use uuid::Uuid;
+
+/// The statements that read the facts, one for every combination of identifiers, made at their first use: a request
+/// pays for the probes of the identifiers that it has.
+struct FactStatements([std::cell::OnceCell<Statement>; 8]);
+
+thread_local! {
+    static FACTS: ManuallyDrop<FactStatements> =
+        const { ManuallyDrop::new(FactStatements([const { std::cell::OnceCell::new() }; 8])) };
+}
+
+fn facts_text(provided: bool, channel: bool, cookie: bool) -> String {
+    let pick = |given: bool, text: &'static str, otherwise: &'static str| {
+        if given {
+            text
+        } else {
+            otherwise
+        }
+    };
+    let channel_state = channel && provided;
+    let mut owed = Vec::new();
+    if provided {
+        owed.push("r.to_visitor_id operator(pg_catalog.=) p.visitor_id");
+    }
+    if channel {
+        owed.push("r.visitor_id operator(pg_catalog.=) c.visitor_id");
+        owed.push("r.to_visitor_id operator(pg_catalog.=) c.visitor_id");
+    }
+    if cookie {
+        owed.push("r.visitor_id operator(pg_catalog.=) k.visitor_id");
+    }
+    format!(
+        "select {provided_columns}, {channel_column}, {channel_columns}, {cookie_columns},
+            exists (
+                select
+                from visitor_identity.pending_rebind as r
+                where r.account operator(pg_catalog.=) $1
+                    and ({owed})
+            )
+        from (select) as request
+        {provided_join}
+        {channel_join}
+        {channel_state_join}
+        {cookie_join}",
+        provided_columns = pick(
+            provided,
+            "p.visitor_id, p.verified_at is not null",
+            "null::pg_catalog.uuid, false",
+        ),
+        channel_column = pick(channel, "c.visitor_id", "null::pg_catalog.uuid"),
+        channel_columns = pick(
+            channel_state,
+            "v.identified, v.claimed_by, v.forgotten",
+            "false, null::pg_catalog.uuid, false",
+        ),
+        cookie_columns = pick(
+            cookie,
+            "coalesce(k.superseded_by, k.visitor_id),
+            case when s.visitor_id is null then k.identified else s.identified end,
+            case when s.visitor_id is null then k.claimed_by else s.claimed_by end,
+            case when s.visitor_id is null then k.forgotten else s.forgotten end",
+            "null::pg_catalog.uuid, false, null::pg_catalog.uuid, false",
+        ),
+        owed = if owed.is_empty() {
+            "false".to_owned()
+        } else {
+            owed.join(" or ")
+        },
+        provided_join = pick(
+            provided,
+            "left join visitor_identity.provided_identity as p
+                on p.account operator(pg_catalog.=) $1
+                and p.provided_visitor_id operator(pg_catalog.=) $2",
+            "",
+        ),
+        channel_join = pick(
+            channel,
+            "left join visitor_identity.channel_identity as c
+                on c.account operator(pg_catalog.=) $1
+                and c.channel_user_id operator(pg_catalog.=) $5
+                and c.channel_type operator(pg_catalog.=) $3
+                and c.channel_id operator(pg_catalog.=) $4",
+            "",
+        ),
+        channel_state_join = pick(
+            channel_state,
+            "left join visitor_identity.visitor as v
+                on v.account operator(pg_catalog.=) $1
+                and v.visitor_id operator(pg_catalog.=) c.visitor_id",
+            "",
+        ),
+        cookie_join = pick(
+            cookie,
+            "left join visitor_identity.visitor as k
+                on k.account operator(pg_catalog.=) $1
+                and k.visitor_id operator(pg_catalog.=) $6
+            left join visitor_identity.visitor as s
+                on s.account operator(pg_catalog.=) $1
+                and s.visitor_id operator(pg_catalog.=) k.superseded_by",
+            "",
+        ),
+    )
+}
+
+/// Reads all facts about a request in one statement.
+pub fn facts(mode: Mode, account: &str, request: &Request) -> Result<Facts, IdentityError> {
+    let given = [
+        request.provided.is_some(),
+        request.channel.is_some(),
+        request.cookie.is_some(),
+    ];
+    if given == [false; 3] {
+        return Ok(Facts::default());
+    }
+    let [provided, channel, cookie] = given;
+    let index = usize::from(provided) | usize::from(channel) << 1 | usize::from(cookie) << 2;
+    let key = request.channel.as_ref();
+    let values = [
+        Value::Text(Some(account)),
+        Value::Text(request.provided.as_deref()),
+        Value::Text(key.map(|key| key.channel_type.as_str())),
+        Value::Text(key.map(|key| key.channel_id.as_str())),
+        Value::Text(key.map(|key| key.channel_user_id.as_str())),
+        Value::Uuid(request.cookie),
+    ];
+    let rows = FACTS.with(|statements| {
+        let FactStatements(statements) = &**statements;
+        let slot = statements
+            .get(index)
+            .ok_or_else(|| IdentityError::Internal("no statement for these facts".into()))?;
+        slot.get_or_init(|| Statement::over_table(facts_text(provided, channel, cookie)))
+            .run(mode, &values)
+    })?;
+    Ok(Facts {
+        provided: rows.uuid(0, 1),
+        provided_verified: rows.truth(0, 2),
+        channel: visitor(&rows, 3),
+        cookie: visitor(&rows, 7),
+        pending: rows.truth(0, 11),
+    })
+}
+
+/// A visitor from four columns: id, identified, claimed_by, forgotten.
+fn visitor(rows: &Rows, column: i32) -> Option<Visitor> {
+    rows.uuid(0, column).map(|id| Visitor {
+        id,
+        identified: rows.truth(0, column + 1),
+        claimed_by: rows.uuid(0, column + 2),
+        forgotten: rows.truth(0, column + 3),
+    })
+}
+
+statement!(
+    SHARE_VISITOR,
+    "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten
+    from visitor_identity.visitor as v
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2
+    for key share"
+);
+
+statement!(
+    TAKE_VISITOR,
+    "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten
+    from visitor_identity.visitor as v
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2
+    for update"
+);
+
+/// A visitor row as it is after the lock was granted: its own columns only, because the rest of a locking statement is
+/// as old as its snapshot (notes on concurrency, section 2.2).
+#[derive(Debug, Clone, Copy)]
+pub struct LockedVisitor {
+    pub superseded_by: Option<Uuid>,
+    pub visitor: Visitor,
+}
+
+/// How strongly a visitor row is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// KEY SHARE: nobody supersedes, merges away or forgets the visitor until we end; others may share it.
+    Share,
+    /// FOR UPDATE: nobody adds a chat to the visitor until we end.
+    Take,
+}
+
+/// Locks a visitor row, waiting if need be. None: there is no such visitor.
+pub fn lock_visitor(
+    account: &str,
+    visitor_id: Uuid,
+    lock: Lock,
+) -> Result<Option<LockedVisitor>, IdentityError> {
+    let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor_id))];
+    let rows = match lock {
+        Lock::Share => SHARE_VISITOR.with(|statement| statement.run(Mode::Write, &values)),
+        Lock::Take => TAKE_VISITOR.with(|statement| statement.run(Mode::Write, &values)),
+    }?;
+    Ok(visitor(&rows, 2).map(|visitor| LockedVisitor {
+        superseded_by: rows.uuid(0, 1),
+        visitor,
+    }))
+}
+
+statement!(
+    TRY_ELECTION,
+    "select pg_catalog.pg_try_advisory_xact_lock($1)"
+);
+statement!(WAIT_ELECTION, "select pg_catalog.pg_advisory_xact_lock($1)");
+
+/// Elects this transaction as the one that rebinds the visitor, without waiting. False: another one is it.
+pub fn try_election(key: i64) -> Result<bool, IdentityError> {
+    let values = [Value::Int8(Some(key))];
+    Ok(TRY_ELECTION
+        .with(|statement| statement.run(Mode::Write, &values))?
+        .truth(0, 1))
+}
+
+/// The same, waiting until the other transaction ends.
+pub fn wait_for_election(key: i64) -> Result<(), IdentityError> {
+    let values = [Value::Int8(Some(key))];
+    WAIT_ELECTION.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok(())
+}
+
+statement!(
+    INSERT_VISITOR,
+    "insert into visitor_identity.visitor (account, visitor_id, superseded_by)
+    values ($1, $2, $3)
+    on conflict do nothing"
+);
+
+/// Inserts a visitor, or an alias of one. False: the id exists already.
+pub fn insert_visitor(
+    account: &str,
+    visitor_id: Uuid,
+    superseded_by: Option<Uuid>,
+) -> Result<bool, IdentityError> {
+    let values = [
+        Value::Text(Some(account)),
+        Value::Uuid(Some(visitor_id)),
+        Value::Uuid(superseded_by),
+    ];
+    let rows = INSERT_VISITOR.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok(rows.len() == 1)
+}
+
+// One statement, visitor first: both tables get one row each, nothing is updated afterwards. Of two sessions that
+// compute the same id the second waits in the visitor's key for the first.
+statement!(
+    FIRST_SIGHT_PROVIDED,
+    "with v as (
+        insert into visitor_identity.visitor (account, visitor_id, identified)
+        values ($1, $3, true)
+        on conflict do nothing
+        returning visitor_id
+    ), i as (
+        insert into visitor_identity.provided_identity (account, provided_visitor_id, visitor_id)
+        select $1, $2, v.visitor_id
+        from v
+        on conflict do nothing
+        returning visitor_id
+    )
+    select exists (select from v), exists (select from i)"
+);
+
+statement!(
+    FIRST_SIGHT_CHANNEL,
+    "with v as (
+        insert into visitor_identity.visitor (account, visitor_id)
+        values ($1, $5)
+        on conflict do nothing
+        returning visitor_id
+    ), i as (
+        insert into visitor_identity.channel_identity
+            (account, channel_type, channel_id, channel_user_id, visitor_id)
+        select $1, $2, $3, $4, v.visitor_id
+        from v
+        on conflict do nothing
+        returning visitor_id
+    )
+    select exists (select from v), exists (select from i)"
+);
+
+statement!(
+    DELETE_OWN_VISITOR,
+    "delete from visitor_identity.visitor as v
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2"
+);
+
+statement!(
+    HOLDER,
+    "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten,
+        exists (
+            select
+            from visitor_identity.channel_identity as c
+            where c.account operator(pg_catalog.=) $1
+                and c.visitor_id operator(pg_catalog.=) $2
+        ) or exists (
+            select
+            from visitor_identity.provided_identity as p
+            where p.account operator(pg_catalog.=) $1
+                and p.visitor_id operator(pg_catalog.=) $2
+        )
+    from visitor_identity.visitor as v
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2"
+);
+
+statement!(
+    IDENTIFY_IN_PLACE,
+    "with i as (
+        insert into visitor_identity.provided_identity (account, provided_visitor_id, visitor_id)
+        values ($1, $2, $3)
+        on conflict do nothing
+        returning visitor_id
+    )
+    update visitor_identity.visitor as v
+    set identified = true
+    from i
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) i.visitor_id"
+);
+
+statement!(
+    BIND_CHANNEL,
+    "insert into visitor_identity.channel_identity
+        (account, channel_type, channel_id, channel_user_id, visitor_id)
+    values ($1, $2, $3, $4, $5)
+    on conflict do nothing"
+);
+
+fn channel_values<'a>(account: &'a str, key: &'a ChannelKey) -> [Value<'a>; 4] {
+    [
+        Value::Text(Some(account)),
+        Value::Text(Some(&key.channel_type)),
+        Value::Text(Some(&key.channel_id)),
+        Value::Text(Some(&key.channel_user_id)),
+    ]
+}
+
+/// Binds a channel user id to a visitor that is locked. False: somebody else bound it first.
+pub fn bind_channel(
+    account: &str,
+    key: &ChannelKey,
+    visitor_id: Uuid,
+) -> Result<bool, IdentityError> {
+    let [a, b, c, d] = channel_values(account, key);
+    let values = [a, b, c, d, Value::Uuid(Some(visitor_id))];
+    let rows = BIND_CHANNEL.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok(rows.len() == 1)
+}
+
+statement!(
+    REPOINT_CHANNEL,
+    "with moved as (
+        update visitor_identity.channel_identity as c
+        set visitor_id = $6
+        where c.account operator(pg_catalog.=) $1
+            and c.channel_type operator(pg_catalog.=) $2
+            and c.channel_id operator(pg_catalog.=) $3
+            and c.channel_user_id operator(pg_catalog.=) $4
+            and c.visitor_id operator(pg_catalog.=) $5
+        returning c.account, c.channel_type, c.channel_id, c.channel_user_id
+    ), remembered as (
+        insert into visitor_identity.former_channel_identity
+            (account, channel_type, channel_id, channel_user_id, visitor_id)
+        select m.account, m.channel_type, m.channel_id, m.channel_user_id, $5
+        from moved as m
+        on conflict do nothing
+    )
+    select pg_catalog.count(*)
+    from moved"
+);
+
+/// Points a channel user id to another visitor and remembers who held it. False: it was not `from`'s any more.
+pub fn repoint_channel(
+    account: &str,
+    key: &ChannelKey,
+    from: Uuid,
+    to: Uuid,
+) -> Result<bool, IdentityError> {
+    let [a, b, c, d] = channel_values(account, key);
+    let values = [a, b, c, d, Value::Uuid(Some(from)), Value::Uuid(Some(to))];
+    let rows = REPOINT_CHANNEL.with(|statement| statement.run(Mode::Newest, &values))?;
+    Ok(rows.number(0, 1) == 1)
+}
+
+/// Generations tried before giving up: each was forgotten or is another's, which a person can bring about only by
+/// being forgotten that often.
+const MOST_GENERATIONS: u32 = 1000;
+
+/// Makes the visitor of a decision exist and binds the identifier to it. None: somebody else bound the identifier
+/// first, and the facts have to be read again.
+pub fn bind_target(
+    policy: &Policy,
+    request: &Request,
+    target: Target,
+) -> Result<Option<Uuid>, IdentityError> {
+    let account = policy.account.as_str();
+    match target {
+        Target::Known(visitor_id) => Ok(Some(visitor_id)),
+        Target::Random => {
+            let visitor_id = crate::identifier::derivation::random();
+            insert_visitor(account, visitor_id, None)?;
+            Ok(Some(visitor_id))
+        }
+        Target::Adopted(visitor_id) => {
+            Ok(insert_visitor(account, visitor_id, None)?.then_some(visitor_id))
+        }
+        Target::FromProvided | Target::FromChannel => {
+            for generation in 0..MOST_GENERATIONS {
+                let visitor_id =
+                    computed_id(policy, request, target, generation).ok_or_else(|| {
+                        IdentityError::Internal("nothing to compute a visitor_id from".into())
+                    })?;
+                match first_sight(account, request, target, visitor_id)? {
+                    FirstSight::Bound => return Ok(Some(visitor_id)),
+                    FirstSight::BoundByAnother => return Ok(None),
+                    FirstSight::Held => {}
+                }
+                match take_holder(account, request, target, visitor_id)? {
+                    Taken::Bound => return Ok(Some(visitor_id)),
+                    Taken::BoundByAnother => return Ok(None),
+                    Taken::NextGeneration => {}
+                }
+            }
+            Err(IdentityError::Internal(
+                "no generation of the computed visitor_id is free".into(),
+            ))
+        }
+    }
+}
+
+enum FirstSight {
+    Bound,
+    /// The identifier was bound by another session meanwhile.
+    BoundByAnother,
+    /// The visitor_id exists already.
+    Held,
+}
+
+fn first_sight(
+    account: &str,
+    request: &Request,
+    target: Target,
+    visitor_id: Uuid,
+) -> Result<FirstSight, IdentityError> {
+    let rows = match (
+        target,
+        request.provided.as_deref(),
+        request.channel.as_ref(),
+    ) {
+        (Target::FromProvided, Some(provided), _) => {
+            let values = [
+                Value::Text(Some(account)),
+                Value::Text(Some(provided)),
+                Value::Uuid(Some(visitor_id)),
+            ];
+            FIRST_SIGHT_PROVIDED.with(|statement| statement.run(Mode::Write, &values))?
+        }
+        (Target::FromChannel, _, Some(key)) => {
+            let [a, b, c, d] = channel_values(account, key);
+            let values = [a, b, c, d, Value::Uuid(Some(visitor_id))];
+            FIRST_SIGHT_CHANNEL.with(|statement| statement.run(Mode::Write, &values))?
+        }
+        _ => return Err(IdentityError::Internal("no identifier to bind".into())),
+    };
+    Ok(match (rows.truth(0, 1), rows.truth(0, 2)) {
+        (true, true) => FirstSight::Bound,
+        (true, false) => {
+            // The visitor is ours and nobody has seen it: it must not stay as an orphan.
+            let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor_id))];
+            DELETE_OWN_VISITOR.with(|statement| statement.run(Mode::Write, &values))?;
+            FirstSight::BoundByAnother
+        }
+        (false, _) => FirstSight::Held,
+    })
+}
+
+enum Taken {
+    Bound,
+    BoundByAnother,
+    NextGeneration,
+}
+
+/// The computed id exists: either the identifier was bound meanwhile, or its holder is free, or it is another's.
+fn take_holder(
+    account: &str,
+    request: &Request,
+    target: Target,
+    visitor_id: Uuid,
+) -> Result<Taken, IdentityError> {
+    let known = facts(Mode::Write, account, request)?;
+    let bound = match target {
+        Target::FromProvided => known.provided.is_some(),
+        _ => known.channel.is_some(),
+    };
+    if bound {
+        return Ok(Taken::BoundByAnother);
+    }
+    lock_visitor(account, visitor_id, Lock::Take)?;
+    let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor_id))];
+    let rows = HOLDER.with(|statement| statement.run(Mode::Write, &values))?;
+    let Some(holder) = visitor(&rows, 2) else {
+        return Ok(Taken::BoundByAnother);
+    };
+    let verdict = holder_of_computed_id(&holder, rows.uuid(0, 1).is_some(), rows.truth(0, 6));
+    if verdict == Holder::NextGeneration {
+        return Ok(Taken::NextGeneration);
+    }
+    let bound = match (
+        target,
+        request.provided.as_deref(),
+        request.channel.as_ref(),
+    ) {
+        (Target::FromProvided, Some(provided), _) => {
+            let values = [
+                Value::Text(Some(account)),
+                Value::Text(Some(provided)),
+                Value::Uuid(Some(visitor_id)),
+            ];
+            IDENTIFY_IN_PLACE
+                .with(|statement| statement.run(Mode::Write, &values))?
+                .len()
+                == 1
+        }
+        (Target::FromChannel, _, Some(key)) => bind_channel(account, key, visitor_id)?,
+        _ => false,
+    };
+    Ok(if bound {
+        Taken::Bound
+    } else {
+        Taken::BoundByAnother
+    })
+}

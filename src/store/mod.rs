@@ -1,0 +1,22 @@
+//! The only place with SQL that runs at resolution time: policies, facts, bindings, locks, moves, the log.
+//! May touch: the extension's tables, the attached tables through kept plans, and nothing of the rules themselves.
+
+pub mod attach;
+pub mod attachment;
+pub mod history;
+pub mod identity;
+pub mod policy;
+pub mod rebind;
+pub mod resolve;
+pub mod spi;
+
+/// A statement kept for the life of the backend, in a name: `NAME.with(|statement| statement.run(...))`.
+macro_rules! statement {
+    ($name:ident, $text:expr) => {
+        thread_local! {
+            static $name: $crate::store::policy::Kept =
+                const { std::mem::ManuallyDrop::new($crate::store::spi::Statement::fixed($text)) };
+        }
+    };
+}
+pub(crate) use statement;

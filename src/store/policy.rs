@@ -1,0 +1,246 @@
+//! Policies, DBA-added channels and attached tables, kept by each backend until somebody changes them.
+//! May touch: the tables `account`, `blocked_identifier` and `channel`; PostgreSQL's cache invalidation.
+//!
+//! A change of one of these tables sends a relation-cache invalidation (trigger `policy_changed`), which every backend
+//! receives when it next looks; so a policy is seen by the next call, and a call reads no policy it knows.
+
+use super::attachment::{AttachedTable, RowShape};
+use super::spi::{connect, Mode, Statement, Value};
+use super::statement;
+use crate::error::IdentityError;
+use crate::identifier::channel::Profile;
+use crate::identifier::placeholder;
+use crate::resolution::{
+    ChannelFormat, CustomChannels, Derivation, IdentifiedCookie, OnAuthorization, Policy,
+};
+use pgrx::pg_sys;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::mem::ManuallyDrop;
+use std::rc::Rc;
+
+/// What a backend remembers. Never dropped: at exit there is no SPI left to free plans with.
+#[derive(Default)]
+pub(super) struct Cache {
+    policies: HashMap<String, Rc<Policy>>,
+    channels: Option<Rc<HashMap<String, String>>>,
+    /// By the oid of an attached table or of one of its partitions.
+    pub(super) shapes: HashMap<pg_sys::Oid, Rc<RowShape>>,
+    pub(super) all_tables: Option<Rc<[Rc<AttachedTable>]>>,
+    /// Read inside a parallel query, where no new snapshot can be taken: good for that query only.
+    read_in_parallel: bool,
+}
+
+thread_local! {
+    static CACHE: ManuallyDrop<RefCell<Cache>> = ManuallyDrop::new(RefCell::new(Cache::default()));
+    static STALE: Cell<bool> = const { Cell::new(true) };
+    static WATCHED: RefCell<Vec<pg_sys::Oid>> = const { RefCell::new(Vec::new()) };
+}
+
+statement!(
+    WATCHED_TABLES,
+    "select c.oid
+    from pg_catalog.pg_class as c
+    join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) c.relnamespace
+    where n.nspname operator(pg_catalog.=) 'visitor_identity'::pg_catalog.name
+        and c.relname operator(pg_catalog.=) any (
+            '{account,blocked_identifier,channel,attached_table}'::pg_catalog.name[]
+        )"
+);
+
+statement!(
+    ACCOUNT,
+    "select a.namespace, a.derivation, a.on_authorization, a.channel_format, a.require_signature,
+        a.identified_cookie, a.max_rebinds::pg_catalog.int8, a.max_rebind_chats::pg_catalog.int8
+    from visitor_identity.account as a
+    where a.account operator(pg_catalog.=) $1"
+);
+
+statement!(
+    BLOCKED,
+    "select b.identifier
+    from visitor_identity.blocked_identifier as b
+    where b.account operator(pg_catalog.=) $1"
+);
+
+statement!(
+    CHANNELS,
+    "select c.channel_type, c.pattern
+    from visitor_identity.channel as c
+    where not c.built_in"
+);
+
+statement!(MATCHES, "select $1 operator(pg_catalog.~) $2");
+
+/// Receives cache invalidations. Called by PostgreSQL at moments when no table may be read: it only takes a note.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn relation_changed(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
+    let watched = relation == pg_sys::InvalidOid
+        || WATCHED.with(|watched| {
+            watched
+                .try_borrow()
+                .map_or(true, |watched| watched.contains(&relation))
+        });
+    if watched {
+        STALE.with(|stale| stale.set(true));
+    }
+}
+
+/// Registers the callback; called once, when the library is loaded.
+pub fn register() {
+    // SAFETY: a static function that lives as long as the backend; registered once.
+    unsafe {
+        pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::from(0));
+    }
+}
+
+/// Tells every backend, at commit, that a policy table changed.
+pub fn announce_change(table: pg_sys::Oid) {
+    // SAFETY: the oid of the relation whose trigger is running.
+    unsafe { pg_sys::CacheInvalidateRelcacheByRelid(table) }
+}
+
+/// Another relation whose change must empty the cache: an attached table or a partition of one.
+pub(super) fn watch(relation: pg_sys::Oid) {
+    WATCHED.with(|watched| {
+        let mut watched = watched.borrow_mut();
+        if !watched.contains(&relation) {
+            watched.push(relation);
+        }
+    });
+}
+
+/// The cache, emptied if anything changed since the last look. Call it inside `connect`.
+pub(super) fn cached<R>(read: impl FnOnce(&mut Cache) -> R) -> Result<R, IdentityError> {
+    // SAFETY: inside a transaction; both only read and process backend state.
+    let in_parallel = unsafe {
+        pg_sys::AcceptInvalidationMessages();
+        pg_sys::IsInParallelMode()
+    };
+    let outlived = CACHE.with(|cache| {
+        let cache = cache.borrow();
+        cache.read_in_parallel && !in_parallel
+    });
+    if STALE.with(|stale| stale.replace(false)) || outlived {
+        let forgotten = CACHE.with(|cache| std::mem::take(&mut *cache.borrow_mut()));
+        drop(forgotten);
+        WATCHED.with(|watched| watched.borrow_mut().clear());
+        // In this order: a change that arrives while the names are read is seen at the next look.
+        let rows = WATCHED_TABLES.with(|statement| statement.run(Mode::NewestReadOnly, &[]))?;
+        for row in 0..rows.len() {
+            if let Some(relation) = rows.get::<pg_sys::Oid>(row, 1) {
+                watch(relation);
+            }
+        }
+    }
+    Ok(CACHE.with(|cache| {
+        let mut cache = cache.borrow_mut();
+        cache.read_in_parallel |= in_parallel;
+        read(&mut cache)
+    }))
+}
+
+/// The policies of an account. Errors: 42704 for an unknown account.
+pub fn policy(account: &str) -> Result<Rc<Policy>, IdentityError> {
+    if let Some(policy) = cached(|cache| cache.policies.get(account).cloned())? {
+        return Ok(policy);
+    }
+    let policy = Rc::new(read_policy(account)?.ok_or(IdentityError::UnknownAccount)?);
+    cached(|cache| {
+        cache
+            .policies
+            .insert(account.to_owned(), Rc::clone(&policy));
+    })?;
+    Ok(policy)
+}
+
+fn read_policy(account: &str) -> Result<Option<Policy>, IdentityError> {
+    let name = [Value::Text(Some(account))];
+    let rows = ACCOUNT.with(|statement| statement.run(Mode::NewestReadOnly, &name))?;
+    let Some(namespace) = rows.uuid(0, 1) else {
+        return Ok(None);
+    };
+    let text = |column| rows.get::<String>(0, column).unwrap_or_default();
+    let mut policy = Policy {
+        account: account.to_owned(),
+        namespace,
+        derivation: match text(2).as_str() {
+            "md5" => Derivation::Md5,
+            _ => Derivation::UuidV5,
+        },
+        on_authorization: match text(3).as_str() {
+            "keep" => OnAuthorization::Keep,
+            _ => OnAuthorization::Rebind,
+        },
+        channel_format: match text(4).as_str() {
+            "any" => ChannelFormat::Any,
+            "documented" => ChannelFormat::Profile(Profile::Documented),
+            _ => ChannelFormat::Profile(Profile::Platform),
+        },
+        require_signature: rows.truth(0, 5),
+        identified_cookie: match text(6).as_str() {
+            "accept" => IdentifiedCookie::Accept,
+            "ignore" => IdentifiedCookie::Ignore,
+            _ => IdentifiedCookie::Auto,
+        },
+        max_rebinds: rows.number(0, 7),
+        max_rebind_chats: rows.number(0, 8),
+        blocked: HashSet::new(),
+    };
+    let blocked = BLOCKED.with(|statement| statement.run(Mode::NewestReadOnly, &name))?;
+    for row in 0..blocked.len() {
+        if let Some(value) = blocked.get::<String>(row, 1) {
+            policy.blocked.insert(placeholder::fold(&value));
+        }
+    }
+    Ok(Some(policy))
+}
+
+/// The channels that a DBA added, with their patterns.
+pub struct Channels(Rc<HashMap<String, String>>);
+
+impl CustomChannels for Channels {
+    fn accepts(&self, channel_type: &str, channel_user_id: &str) -> Option<bool> {
+        let pattern = self.0.get(channel_type)?;
+        let whole = format!("^(?:{pattern})$");
+        let values = [
+            Value::Text(Some(channel_user_id)),
+            Value::Text(Some(&whole)),
+        ];
+        let matches = MATCHES
+            .with(|statement| statement.run(Mode::ReadOnly, &values))
+            .map(|rows| rows.truth(0, 1));
+        Some(matches.unwrap_or(false))
+    }
+}
+
+/// The channels that a DBA added. Call it inside `connect`.
+pub fn custom_channels() -> Result<Channels, IdentityError> {
+    if let Some(channels) = cached(|cache| cache.channels.clone())? {
+        return Ok(Channels(channels));
+    }
+    let rows = CHANNELS.with(|statement| statement.run(Mode::NewestReadOnly, &[]))?;
+    let channels: HashMap<String, String> = (0..rows.len())
+        .filter_map(|row| Some((rows.get(row, 1)?, rows.get(row, 2)?)))
+        .collect();
+    let channels = Rc::new(channels);
+    cached(|cache| cache.channels = Some(Rc::clone(&channels)))?;
+    Ok(Channels(channels))
+}
+
+/// Whether a channel user id is one of the channel's, built in or added. Errors: 22023 for an unknown channel.
+pub fn check_added_channel(
+    channel_type: &str,
+    channel_user_id: &str,
+) -> Result<bool, IdentityError> {
+    connect(|| {
+        custom_channels()?
+            .accepts(channel_type, channel_user_id)
+            .ok_or(IdentityError::UnknownChannel {
+                built_in_only: false,
+            })
+    })
+}
+
+/// The statement type is private to the store; this keeps the macro's expansion in one place.
+pub(crate) type Kept = ManuallyDrop<Statement>;

@@ -1,0 +1,464 @@
+//! The rebinding itself: one visitor superseded by another, everything of his moved, all of it logged.
+//! May touch: the identity tables, the log, and the attached tables through `attachment`.
+//!
+//! The caller holds the visitor's row FOR UPDATE and the target's FOR KEY SHARE (notes on concurrency, section 7).
+
+use super::attachment::{attached_tables, MovedKeys};
+use super::spi::{Mode, Value};
+use super::statement;
+use crate::error::IdentityError;
+use pgrx::pg_sys;
+use std::cell::RefCell;
+use uuid::Uuid;
+
+/// Why a rebinding happened; the column `reason` of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    ResolveVisitor,
+    ChatInsert,
+    ChatUpdate,
+    Pending,
+}
+
+impl Reason {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ResolveVisitor => "resolve_visitor",
+            Self::ChatInsert => "chat_insert",
+            Self::ChatUpdate => "chat_update",
+            Self::Pending => "pending",
+        }
+    }
+}
+
+/// What a rebinding did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rebound {
+    pub rebind_id: i64,
+    pub chats: i64,
+}
+
+thread_local! {
+    static MOVES: RefCell<Vec<(Uuid, Uuid)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Whether this change of a row's visitor is one that a rebinding is making just now: the triggers leave it alone.
+pub fn is_moving(from: Uuid, to: Uuid) -> bool {
+    MOVES.with(|moves| moves.borrow().last() == Some(&(from, to)))
+}
+
+struct Moving;
+
+impl Moving {
+    fn begin(from: Uuid, to: Uuid) -> Self {
+        MOVES.with(|moves| moves.borrow_mut().push((from, to)));
+        Self
+    }
+}
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        MOVES.with(|moves| moves.borrow_mut().pop());
+    }
+}
+
+statement!(
+    SUPERSEDE,
+    "update visitor_identity.visitor as v
+    set superseded_by = $3, claimed_by = null
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2
+        and v.superseded_by is null
+        and not v.identified
+        and not v.forgotten
+        and (v.claimed_by is null or v.claimed_by operator(pg_catalog.=) $3)"
+);
+
+statement!(
+    COMPRESS_POINTERS,
+    "with moved as (
+        update visitor_identity.visitor as v
+        set superseded_by = $3
+        where v.account operator(pg_catalog.=) $1
+            and v.superseded_by operator(pg_catalog.=) $2
+        returning v.visitor_id
+    )
+    select pg_catalog.count(*), pg_catalog.jsonb_agg(m.visitor_id)::pg_catalog.text
+    from moved as m"
+);
+
+statement!(
+    MOVE_CHANNELS,
+    "with moved as (
+        update visitor_identity.channel_identity as c
+        set visitor_id = $3
+        where c.account operator(pg_catalog.=) $1
+            and c.visitor_id operator(pg_catalog.=) $2
+        returning c.account, c.channel_type, c.channel_id, c.channel_user_id
+    )
+    select pg_catalog.count(*), pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+        'channel_type', m.channel_type,
+        'channel_id', m.channel_id,
+        'channel_user_id', m.channel_user_id
+    ))::pg_catalog.text
+    from moved as m"
+);
+
+// The chats that a channel id brought to the absorbed visitor before it was pointed elsewhere are the target's now.
+statement!(
+    INHERIT_FORMER_CHANNELS,
+    "insert into visitor_identity.former_channel_identity
+        (account, channel_type, channel_id, channel_user_id, visitor_id, until)
+    select f.account, f.channel_type, f.channel_id, f.channel_user_id, $3, f.until
+    from visitor_identity.former_channel_identity as f
+    where f.account operator(pg_catalog.=) $1
+        and f.visitor_id operator(pg_catalog.=) $2
+    on conflict do nothing"
+);
+
+// A claimed visitor's chats stay, so who held the channel ids must be remembered.
+statement!(
+    POINT_CHANNELS,
+    "with moved as (
+        update visitor_identity.channel_identity as c
+        set visitor_id = $3
+        where c.account operator(pg_catalog.=) $1
+            and c.visitor_id operator(pg_catalog.=) $2
+        returning c.account, c.channel_type, c.channel_id, c.channel_user_id
+    )
+    insert into visitor_identity.former_channel_identity
+        (account, channel_type, channel_id, channel_user_id, visitor_id)
+    select m.account, m.channel_type, m.channel_id, m.channel_user_id, $2
+    from moved as m
+    on conflict do nothing"
+);
+
+statement!(
+    CLAIM,
+    "update visitor_identity.visitor as v
+    set claimed_by = $3
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2
+        and v.superseded_by is null
+        and not v.identified
+        and not v.forgotten
+        and v.claimed_by is null"
+);
+
+statement!(
+    LOG,
+    "insert into visitor_identity.rebind
+        (account, kind, from_visitor_id, to_visitor_id, rebound_chats, reason)
+    values ($1, $2, $3, $4, $5, $6)
+    returning rebind_id"
+);
+
+statement!(
+    LOG_KEYS,
+    "insert into visitor_identity.rebind_row (account, rebind_id, moved_table, part, keys)
+    values ($1, $2, $3::pg_catalog.regclass, $4::pg_catalog.int4, $5::pg_catalog.jsonb)"
+);
+
+// A row that left the visitor in the same transaction in which he was absorbed belongs to that rebinding.
+statement!(
+    LOG_ONE_MORE,
+    "with r as (
+        update visitor_identity.rebind as r
+        set rebound_chats = r.rebound_chats operator(pg_catalog.+) 1
+        where r.account operator(pg_catalog.=) $1
+            and r.rebind_id operator(pg_catalog.=) (
+                select pg_catalog.max(o.rebind_id)
+                from visitor_identity.rebind as o
+                where o.account operator(pg_catalog.=) $1
+                    and o.from_visitor_id operator(pg_catalog.=) $2
+                    and o.to_visitor_id operator(pg_catalog.=) $3
+                    and o.kind operator(pg_catalog.=) 'visitor'
+                    and o.undone_at is null
+            )
+        returning r.rebind_id
+    )
+    insert into visitor_identity.rebind_row (account, rebind_id, moved_table, part, keys)
+    select $1, r.rebind_id, $4::pg_catalog.regclass, coalesce((
+        select pg_catalog.max(o.part) operator(pg_catalog.+) 1
+        from visitor_identity.rebind_row as o
+        where o.account operator(pg_catalog.=) $1
+            and o.rebind_id operator(pg_catalog.=) r.rebind_id
+            and o.moved_table operator(pg_catalog.=) $4::pg_catalog.oid
+    ), 0), $5::pg_catalog.jsonb
+    from r
+    returning rebind_id"
+);
+
+statement!(
+    SETTLE,
+    "delete from visitor_identity.pending_rebind as r
+    where r.account operator(pg_catalog.=) $1
+        and r.visitor_id operator(pg_catalog.=) $2"
+);
+
+statement!(
+    OWE,
+    "insert into visitor_identity.pending_rebind (account, visitor_id, to_visitor_id)
+    values ($1, $2, $3)
+    on conflict do nothing"
+);
+
+statement!(
+    OWED,
+    "select distinct r.visitor_id, r.to_visitor_id
+    from visitor_identity.pending_rebind as r
+    where r.account operator(pg_catalog.=) $1
+        and (r.visitor_id operator(pg_catalog.=) any ($2)
+            or r.to_visitor_id operator(pg_catalog.=) any ($2))
+    order by r.visitor_id, r.to_visitor_id"
+);
+
+statement!(
+    CANDIDATE,
+    "select (
+        select pg_catalog.count(*)
+        from (
+            select
+            from visitor_identity.rebind as r
+            where r.account operator(pg_catalog.=) $1
+                and r.to_visitor_id operator(pg_catalog.=) $3
+                and r.kind operator(pg_catalog.=) 'visitor'
+                and r.undone_at is null
+            limit $4
+        ) as absorbed
+    ), exists (
+        select
+        from visitor_identity.rebind as r
+        where r.account operator(pg_catalog.=) $1
+            and r.from_visitor_id operator(pg_catalog.=) $2
+            and r.to_visitor_id operator(pg_catalog.=) $3
+            and r.kind operator(pg_catalog.=) 'visitor'
+            and r.undone_at is not null
+    )"
+);
+
+statement!(
+    TABLE_OIDS,
+    "select 'visitor_identity.visitor'::pg_catalog.regclass::pg_catalog.oid,
+        'visitor_identity.channel_identity'::pg_catalog.regclass::pg_catalog.oid"
+);
+
+fn pair<'a>(account: &'a str, from: Uuid, to: Uuid) -> [Value<'a>; 3] {
+    [
+        Value::Text(Some(account)),
+        Value::Uuid(Some(from)),
+        Value::Uuid(Some(to)),
+    ]
+}
+
+/// What is needed to decide whether `to` may absorb `from`: how many it absorbed already (up to `most_rebinds`), whether
+/// this pair was undone, how many chats would move (up to `most_chats`).
+pub fn candidate(
+    account: &str,
+    from: Uuid,
+    to: Option<Uuid>,
+    most_rebinds: i64,
+    most_chats: i64,
+) -> Result<crate::resolution::CandidateFacts, IdentityError> {
+    let (absorbed_by_target, undone) = match to {
+        None => (0, false),
+        Some(to) => {
+            let [a, b, c] = pair(account, from, to);
+            let values = [a, b, c, Value::Int8(Some(most_rebinds))];
+            let rows = CANDIDATE.with(|statement| statement.run(Mode::Write, &values))?;
+            (rows.number(0, 1), rows.truth(0, 2))
+        }
+    };
+    let mut chats = 0;
+    for table in attached_tables()?
+        .iter()
+        .filter(|table| table.holds(account))
+    {
+        if chats < most_chats {
+            chats += table.count_chats(account, from, most_chats - chats)?;
+        }
+    }
+    Ok(crate::resolution::CandidateFacts {
+        visitor_id: from,
+        chats,
+        absorbed_by_target,
+        undone,
+    })
+}
+
+/// Locks all chats of a visitor, table by table in the order of their oids.
+pub fn lock_chats(account: &str, visitor: Uuid) -> Result<(), IdentityError> {
+    for table in attached_tables()?
+        .iter()
+        .filter(|table| table.holds(account))
+    {
+        table.lock_chats(account, visitor)?;
+    }
+    Ok(())
+}
+
+/// Supersedes `from` by `to` and moves everything. None: `from` is superseded, identified or claimed by now, and
+/// nothing was done.
+///
+/// `own_row`: the table and key of the chat row whose change this is, which left `from` already.
+pub fn absorb(
+    account: &str,
+    from: Uuid,
+    to: Uuid,
+    reason: Reason,
+    own_row: Option<&MovedRow>,
+) -> Result<Option<Rebound>, IdentityError> {
+    let values = pair(account, from, to);
+    let superseded = SUPERSEDE.with(|statement| statement.run(Mode::Newest, &values))?;
+    if superseded.len() == 0 {
+        return Ok(None);
+    }
+    let oids = TABLE_OIDS.with(|statement| statement.run(Mode::ReadOnly, &[]))?;
+    let oid = |column| {
+        oids.get::<pg_sys::Oid>(0, column)
+            .unwrap_or(pg_sys::InvalidOid)
+    };
+    let (visitors, channels) = (oid(1), oid(2));
+    let mut moved: Vec<(pg_sys::Oid, MovedKeys)> = Vec::new();
+    for (table, statement) in [(visitors, &COMPRESS_POINTERS), (channels, &MOVE_CHANNELS)] {
+        let rows = statement.with(|statement| statement.run(Mode::Newest, &values))?;
+        if let Some(keys) = rows.get::<String>(0, 2) {
+            moved.push((
+                table,
+                MovedKeys {
+                    count: rows.number(0, 1),
+                    keys,
+                },
+            ));
+        }
+    }
+    INHERIT_FORMER_CHANNELS.with(|statement| statement.run(Mode::Write, &values))?;
+    settle(account, from)?;
+
+    let mut chats = 0;
+    for table in attached_tables()?
+        .iter()
+        .filter(|table| table.holds(account))
+    {
+        let _moving = Moving::begin(from, to);
+        for keys in table.move_chats(account, from, to)? {
+            chats += keys.count;
+            moved.push((table.relation, keys));
+        }
+    }
+    if let Some(row) = own_row {
+        chats += 1;
+        moved.push((
+            row.table,
+            MovedKeys {
+                count: 1,
+                keys: row.keys.clone(),
+            },
+        ));
+    }
+    let rebind_id = log(account, "visitor", from, to, chats, reason)?;
+    let mut part = 0;
+    let mut last = pg_sys::InvalidOid;
+    moved.sort_by_key(|(table, _)| table.to_u32());
+    for (table, keys) in &moved {
+        part = if *table == last { part + 1 } else { 0 };
+        last = *table;
+        log_keys(account, rebind_id, *table, part, &keys.keys)?;
+    }
+    Ok(Some(Rebound { rebind_id, chats }))
+}
+
+/// One chat row that a trigger moved: its table and its key, as a JSON array of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MovedRow {
+    pub table: pg_sys::Oid,
+    pub keys: String,
+}
+
+/// Logs that one chat row alone moved.
+pub fn log_row(
+    account: &str,
+    from: Uuid,
+    to: Uuid,
+    reason: Reason,
+    row: &MovedRow,
+) -> Result<(), IdentityError> {
+    let [a, b, c] = pair(account, from, to);
+    let values = [a, b, c, Value::Oid(row.table), Value::Json(Some(&row.keys))];
+    let joined = LOG_ONE_MORE.with(|statement| statement.run(Mode::Write, &values))?;
+    if joined.len() == 0 {
+        let rebind_id = log(account, "chat", from, to, 1, reason)?;
+        log_keys(account, rebind_id, row.table, 0, &row.keys)?;
+    }
+    Ok(())
+}
+
+fn log(
+    account: &str,
+    kind: &str,
+    from: Uuid,
+    to: Uuid,
+    chats: i64,
+    reason: Reason,
+) -> Result<i64, IdentityError> {
+    let values = [
+        Value::Text(Some(account)),
+        Value::Text(Some(kind)),
+        Value::Uuid(Some(from)),
+        Value::Uuid(Some(to)),
+        Value::Int8(Some(chats)),
+        Value::Text(Some(reason.name())),
+    ];
+    let rows = LOG.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok(rows.number(0, 1))
+}
+
+fn log_keys(
+    account: &str,
+    rebind_id: i64,
+    table: pg_sys::Oid,
+    part: i64,
+    keys: &str,
+) -> Result<(), IdentityError> {
+    let values = [
+        Value::Text(Some(account)),
+        Value::Int8(Some(rebind_id)),
+        Value::Oid(table),
+        Value::Int8(Some(part)),
+        Value::Json(Some(keys)),
+    ];
+    LOG_KEYS.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok(())
+}
+
+/// Claims an anonymous visitor for an identified one; its channel ids point to the claimant, its chats stay.
+pub fn claim(account: &str, visitor: Uuid, by: Uuid) -> Result<(), IdentityError> {
+    let values = pair(account, visitor, by);
+    let claimed = CLAIM.with(|statement| statement.run(Mode::Newest, &values))?;
+    if claimed.len() == 1 {
+        POINT_CHANNELS.with(|statement| statement.run(Mode::Newest, &values))?;
+    }
+    Ok(())
+}
+
+/// Records a rebinding that this transaction leaves to the one that is rebinding the visitor just now.
+pub fn owe(account: &str, visitor: Uuid, to: Uuid) -> Result<(), IdentityError> {
+    OWE.with(|statement| statement.run(Mode::Write, &pair(account, visitor, to)))?;
+    Ok(())
+}
+
+/// The rebindings still owed by any of these visitors, or to any of them.
+pub fn owed(account: &str, visitors: &[Uuid]) -> Result<Vec<(Uuid, Uuid)>, IdentityError> {
+    let values = [Value::Text(Some(account)), Value::Uuids(visitors)];
+    let rows = OWED.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok((0..rows.len())
+        .filter_map(|row| Some((rows.uuid(row, 1)?, rows.uuid(row, 2)?)))
+        .collect())
+}
+
+/// Strikes what a visitor owed, when it can no longer be rebound.
+pub fn settle(account: &str, visitor: Uuid) -> Result<(), IdentityError> {
+    let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor))];
+    SETTLE.with(|statement| statement.run(Mode::Newest, &values))?;
+    Ok(())
+}

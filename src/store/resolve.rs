@@ -1,0 +1,520 @@
+//! Carries a decision out: facts, locks, bindings, then what an authorization does with the visitors that it met.
+//! May touch: everything in `store`; takes every rule from `resolution::decide`.
+//!
+//! Lock order, every path (notes on concurrency, section 7): chat rows the caller holds, elections of anonymous
+//! candidates sorted, visitor rows sorted, chats of the candidates, new bindings, moves, log.
+
+use super::identity::{
+    bind_channel, bind_target, facts, insert_visitor, lock_visitor, repoint_channel, try_election,
+    wait_for_election, Lock,
+};
+use super::policy::{custom_channels, policy};
+use super::rebind::{absorb, candidate, claim, lock_chats, owe, owed, settle, MovedRow, Reason};
+use super::spi::{connect, is_read_only, transaction_snapshot_is_fixed, Mode};
+use crate::error::IdentityError;
+use crate::resolution::{
+    decide, rebind_candidates, Asker, ChannelEffect, Decision, Facts, OnAuthorization, Outcome,
+    Policy, RawRequest, Refusal, Request, Target,
+};
+use std::cell::Cell;
+use std::rc::Rc;
+use uuid::Uuid;
+
+/// How often facts are read again before giving up with 40001. Each round means that another session changed what this
+/// one had read, so more than a few are a sign of a storm.
+const MOST_ROUNDS: usize = 50;
+
+/// Elections by one transaction; each takes a slot of the shared lock table, so a bulk update waits for rows beyond.
+const MOST_ELECTIONS: usize = 1000;
+
+/// What a call answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolution {
+    pub visitor_id: Uuid,
+    pub outcome: &'static str,
+    pub basis: &'static str,
+    pub previous_visitor_ids: Vec<Uuid>,
+    pub rebind_ids: Vec<i64>,
+    pub rebound_chats: i64,
+    pub notes: Vec<&'static str>,
+}
+
+/// Whether the caller holds chat rows already, and therefore may not wait for whoever is rebinding their visitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stance {
+    /// A call: it waits for the other rebinding and gets its answer.
+    HoldsNothing,
+    /// A trigger: at READ COMMITTED it leaves the rebinding to the other one, above it raises 40001.
+    HoldsChatRow,
+}
+
+/// A decision whose visitor exists, is bound and locked; what remains concerns the visitors that it met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    pub visitor_id: Uuid,
+    pub decision: Decision,
+    /// To be superseded by this transaction.
+    pub absorb: Vec<Uuid>,
+    /// To be claimed.
+    pub claim: Vec<Uuid>,
+    /// Left to the transaction that is rebinding them.
+    pub owe: Vec<Uuid>,
+}
+
+impl Prepared {
+    /// Whether nothing remains to be done.
+    pub fn is_complete(&self) -> bool {
+        self.absorb.is_empty() && self.claim.is_empty() && self.owe.is_empty()
+    }
+}
+
+thread_local! {
+    static ELECTIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Forgets the elections of the transaction that ended.
+pub fn transaction_ended() {
+    ELECTIONS.with(|elections| elections.set(0));
+}
+
+impl From<Refusal> for IdentityError {
+    fn from(refusal: Refusal) -> Self {
+        use crate::identifier::TextError;
+        match refusal {
+            Refusal::Text(TextError::TooLong, argument) => Self::TooLong(argument),
+            Refusal::Text(TextError::ControlCharacter, argument) => {
+                Self::ControlCharacter(argument)
+            }
+            Refusal::ChannelTypeMissing => Self::ChannelTypeMissing,
+            Refusal::ChannelUserIdMissing => Self::ChannelUserIdMissing,
+            Refusal::UnknownChannel => Self::UnknownChannel {
+                built_in_only: false,
+            },
+            Refusal::ChannelFormat {
+                channel_type,
+                profile,
+            } => Self::ChannelFormat {
+                channel_type,
+                profile,
+            },
+            Refusal::SignatureRequired => Self::SignatureRequired,
+        }
+    }
+}
+
+fn request_of(account: &str, raw: RawRequest<'_>) -> Result<(Rc<Policy>, Request), IdentityError> {
+    let policy = policy(account)?;
+    let channels = custom_channels()?;
+    let request = Request::from_call(raw, &policy, &channels)?;
+    Ok((policy, request))
+}
+
+/// `find_visitor`: the canonical visitor, or None. Writes nothing, locks nothing.
+pub fn find(account: &str, raw: RawRequest<'_>) -> Result<Option<Uuid>, IdentityError> {
+    connect(|| {
+        let (policy, request) = request_of(account, raw)?;
+        let facts = facts(Mode::ReadOnly, account, &request)?;
+        Ok(match decide(&policy, &request, &facts, &[]).target {
+            Target::Known(visitor_id) => Some(visitor_id),
+            _ => None,
+        })
+    })
+}
+
+/// `resolve_visitor`: one read for a known visitor and nothing else.
+pub fn resolve(account: &str, raw: RawRequest<'_>) -> Result<Resolution, IdentityError> {
+    connect(|| {
+        let (policy, request) = request_of(account, raw)?;
+        let known = facts(Mode::ReadOnly, account, &request)?;
+        let read_only = is_read_only();
+        if !known.pending || read_only {
+            let decision = decide(&policy, &request, &known, &[]);
+            if let (Target::Known(visitor_id), false) = (
+                decision.target,
+                needs_more(&policy, &request, &known, &decision),
+            ) {
+                return Ok(answer(visitor_id, &decision, &[], &[], 0));
+            }
+        }
+        if read_only {
+            return Err(IdentityError::ReadOnly);
+        }
+        let prepared = prepare(&policy, &request, Some(known), Stance::HoldsNothing)?;
+        complete(account, &prepared, Reason::ResolveVisitor, None)
+    })
+}
+
+/// Whether the fast path must give way: something is to be written, or a candidate has to be looked at first.
+fn needs_more(policy: &Policy, request: &Request, facts: &Facts, decision: &Decision) -> bool {
+    decision.writes()
+        || (policy.on_authorization == OnAuthorization::Rebind
+            && !rebind_candidates(policy, request, facts).is_empty())
+}
+
+fn answer(
+    visitor_id: Uuid,
+    decision: &Decision,
+    previous: &[Uuid],
+    rebind_ids: &[i64],
+    chats: i64,
+) -> Resolution {
+    let outcome = match decision.outcome() {
+        // Somebody else absorbed them between the decision and the deed.
+        Outcome::Authorized if previous.is_empty() => Outcome::Switched,
+        outcome => outcome,
+    };
+    Resolution {
+        visitor_id,
+        outcome: outcome.name(),
+        basis: decision.basis.name(),
+        previous_visitor_ids: previous.to_vec(),
+        rebind_ids: rebind_ids.to_vec(),
+        rebound_chats: chats,
+        notes: decision.notes.iter().map(|note| note.code()).collect(),
+    }
+}
+
+/// What this resolution has locked so far.
+#[derive(Default)]
+struct Held {
+    taken: Vec<Uuid>,
+    shared: Vec<Uuid>,
+    elected: Vec<Uuid>,
+    yielded: Vec<Uuid>,
+    chats: Vec<Uuid>,
+}
+
+enum Locked {
+    /// Everything was held already, or was locked without changing what was read.
+    AsRead,
+    /// The facts may have changed while waiting.
+    ReadAgain,
+}
+
+/// A key for the election of a visitor's rebinder, in the space of advisory locks.
+fn election_key(account: &str, visitor: Uuid) -> i64 {
+    let mixed = crate::identifier::derivation::provided(visitor, account, 0).as_u128();
+    // Half of the bits are enough: a collision only makes two rebindings wait for each other.
+    (mixed as u64) as i64
+}
+
+/// Locks what a decision needs, in the one order: elections sorted, then rows sorted.
+fn lock(
+    account: &str,
+    decision: &Decision,
+    stance: Stance,
+    share_target: bool,
+    held: &mut Held,
+) -> Result<Locked, IdentityError> {
+    let mut result = Locked::AsRead;
+    let mut to_elect: Vec<Uuid> = decision
+        .absorbed()
+        .filter(|id| !held.elected.contains(id) && !held.yielded.contains(id))
+        .collect();
+    to_elect.sort_unstable();
+    for visitor in to_elect {
+        let held_before = ELECTIONS.with(Cell::get);
+        let key = election_key(account, visitor);
+        let elected = match stance {
+            Stance::HoldsNothing => {
+                wait_for_election(key)?;
+                true
+            }
+            Stance::HoldsChatRow if held_before >= MOST_ELECTIONS => true,
+            Stance::HoldsChatRow => try_election(key)?,
+        };
+        ELECTIONS.with(|elections| elections.set(held_before.saturating_add(1)));
+        if elected {
+            held.elected.push(visitor);
+        } else if transaction_snapshot_is_fixed() {
+            return Err(IdentityError::Serialization);
+        } else {
+            held.yielded.push(visitor);
+        }
+    }
+
+    let mut rows: Vec<(Uuid, Lock)> = decision
+        .rows_to_change()
+        .into_iter()
+        .filter(|id| !held.yielded.contains(id) && !held.taken.contains(id))
+        .map(|id| (id, Lock::Take))
+        .collect();
+    if let (Target::Known(target), true) = (decision.target, share_target) {
+        if !held.shared.contains(&target) && !held.taken.contains(&target) {
+            rows.push((target, Lock::Share));
+        }
+    }
+    rows.sort_unstable_by_key(|(id, _)| *id);
+    for (visitor, strength) in rows {
+        let locked = lock_visitor(account, visitor, strength)?;
+        match strength {
+            Lock::Take => {
+                held.taken.push(visitor);
+                result = Locked::ReadAgain;
+            }
+            Lock::Share => {
+                held.shared.push(visitor);
+                let as_read =
+                    locked.is_some_and(|row| row.superseded_by.is_none() && !row.visitor.forgotten);
+                if !as_read {
+                    result = Locked::ReadAgain;
+                }
+            }
+        }
+    }
+    Ok(result)
+}
+
+/// Finds or makes the visitor of a request, binds what is to be bound, and locks what an authorization will change.
+/// Supersedes nobody: that is `complete`, which a trigger may call only when the row has really been written.
+pub fn prepare(
+    policy: &Policy,
+    request: &Request,
+    first: Option<Facts>,
+    stance: Stance,
+) -> Result<Prepared, IdentityError> {
+    let account = policy.account.as_str();
+    let mut held = Held::default();
+    let mut first = first;
+    for _ in 0..MOST_ROUNDS {
+        let known = match first.take() {
+            Some(known) => known,
+            None => facts(Mode::Write, account, request)?,
+        };
+        if known.pending && stance == Stance::HoldsNothing {
+            complete_owed(account, request, &known)?;
+            continue;
+        }
+        let mut candidates = Vec::new();
+        if policy.on_authorization == OnAuthorization::Rebind {
+            for visitor in rebind_candidates(policy, request, &known) {
+                candidates.push(candidate(
+                    account,
+                    visitor,
+                    known.provided,
+                    policy.max_rebinds.saturating_add(1),
+                    policy.max_rebind_chats.saturating_add(1),
+                )?);
+            }
+        }
+        let decision = decide(policy, request, &known, &candidates);
+        let share_target = request.asker == Asker::ChatRow || decision.writes();
+        if let Locked::ReadAgain = lock(account, &decision, stance, share_target, &mut held)? {
+            continue;
+        }
+        let absorb: Vec<Uuid> = decision
+            .absorbed()
+            .filter(|id| !held.yielded.contains(id))
+            .collect();
+        if decision.target == Target::FromProvided {
+            // Whoever holds an uncommitted binding must never wait for a chat row (notes on concurrency, 3.3).
+            for visitor in &absorb {
+                if !held.chats.contains(visitor) {
+                    lock_chats(account, *visitor)?;
+                    held.chats.push(*visitor);
+                }
+            }
+        }
+        let Some(visitor_id) = bind_target(policy, request, decision.target)? else {
+            continue;
+        };
+        if !bind_rest(account, request, &decision, visitor_id)? {
+            continue;
+        }
+        // A visitor that holds the id computed from its own provided id has just been identified in place.
+        let other = |id: &Uuid| *id != visitor_id;
+        return Ok(Prepared {
+            visitor_id,
+            absorb: absorb.into_iter().filter(other).collect(),
+            claim: decision.newly_claimed().filter(other).collect(),
+            owe: decision
+                .absorbed()
+                .filter(|id| held.yielded.contains(id) && other(id))
+                .collect(),
+            decision: without_self(decision, visitor_id),
+        });
+    }
+    Err(IdentityError::Serialization)
+}
+
+fn without_self(mut decision: Decision, visitor_id: Uuid) -> Decision {
+    decision.effects.retain(|(id, _)| *id != visitor_id);
+    decision
+}
+
+/// Binds the channel id and the alias of a decision. False: somebody else was first, and the facts must be read again.
+fn bind_rest(
+    account: &str,
+    request: &Request,
+    decision: &Decision,
+    visitor_id: Uuid,
+) -> Result<bool, IdentityError> {
+    let bound = match (decision.channel, request.channel.as_ref()) {
+        (ChannelEffect::Bind, Some(key)) => bind_channel(account, key, visitor_id)?,
+        (ChannelEffect::Repoint { from }, Some(key)) => {
+            from == visitor_id || repoint_channel(account, key, from, visitor_id)?
+        }
+        _ => true,
+    };
+    Ok(bound
+        && match decision.alias {
+            Some(alias) if alias != visitor_id => insert_visitor(account, alias, Some(visitor_id))?,
+            _ => true,
+        })
+}
+
+/// Does what remains: supersedes, claims, moves, logs.
+pub fn complete(
+    account: &str,
+    prepared: &Prepared,
+    reason: Reason,
+    own_row: Option<(Uuid, &MovedRow)>,
+) -> Result<Resolution, IdentityError> {
+    let target = prepared.visitor_id;
+    let (mut previous, mut rebind_ids, mut chats) = (Vec::new(), Vec::new(), 0);
+    for visitor in &prepared.absorb {
+        let row = own_row
+            .filter(|(left, _)| left == visitor)
+            .map(|(_, row)| row);
+        if let Some(rebound) = absorb(account, *visitor, target, reason, row)? {
+            previous.push(*visitor);
+            rebind_ids.push(rebound.rebind_id);
+            chats += rebound.chats;
+        }
+    }
+    for visitor in &prepared.claim {
+        claim(account, *visitor, target)?;
+    }
+    for visitor in &prepared.owe {
+        owe(account, *visitor, target)?;
+    }
+    if let Some((left, row)) = own_row {
+        if !previous.contains(&left) {
+            super::rebind::log_row(account, left, target, reason, row)?;
+        }
+    }
+    Ok(answer(
+        target,
+        &prepared.decision,
+        &previous,
+        &rebind_ids,
+        chats,
+    ))
+}
+
+/// Completes the rebindings that transactions left to each other and that concern the visitors of a request.
+fn complete_owed(account: &str, request: &Request, known: &Facts) -> Result<(), IdentityError> {
+    let met: Vec<Uuid> = [
+        request.cookie,
+        known.provided,
+        known.channel.map(|visitor| visitor.id),
+        known.cookie.map(|visitor| visitor.id),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    for (visitor, to) in owed(account, &met)? {
+        wait_for_election(election_key(account, visitor))?;
+        let mut pair = [(visitor, Lock::Take), (to, Lock::Share)];
+        pair.sort_unstable_by_key(|(id, _)| *id);
+        let mut target = to;
+        for (id, strength) in pair {
+            let locked = lock_visitor(account, id, strength)?;
+            if id == to {
+                target = locked.and_then(|row| row.superseded_by).unwrap_or(to);
+            }
+        }
+        if target != to {
+            lock_visitor(account, target, Lock::Share)?;
+        }
+        absorb(account, visitor, target, Reason::Pending, None)?;
+        settle(account, visitor)?;
+    }
+    Ok(())
+}
+
+/// The facts of a chat row that has nothing but a visitor_id, read by the lock that the row needs anyway.
+pub fn facts_of_plain_row(account: &str, cookie: Uuid) -> Result<Facts, IdentityError> {
+    let mut wanted = cookie;
+    for _ in 0..MOST_ROUNDS {
+        let Some(row) = lock_visitor(account, wanted, Lock::Share)? else {
+            return Ok(Facts::default());
+        };
+        match row.superseded_by {
+            Some(survivor) => wanted = survivor,
+            None => {
+                let cookie = Some(row.visitor);
+                return Ok(Facts {
+                    cookie,
+                    ..Facts::default()
+                });
+            }
+        }
+    }
+    Err(IdentityError::Serialization)
+}
+
+/// The visitor of a chat row that has nothing but a visitor_id: the survivor, locked; or adopted; or a new one.
+pub fn prepare_plain_row(policy: &Policy, request: &Request) -> Result<Uuid, IdentityError> {
+    for _ in 0..MOST_ROUNDS {
+        let known = match request.cookie {
+            Some(cookie) => facts_of_plain_row(&policy.account, cookie)?,
+            None => Facts::default(),
+        };
+        let decision = decide(policy, request, &known, &[]);
+        if let Some(visitor_id) = bind_target(policy, request, decision.target)? {
+            return Ok(visitor_id);
+        }
+    }
+    Err(IdentityError::Serialization)
+}
+
+/// A chat row's policy and normalised identifiers.
+pub fn request_of_row(
+    account: &str,
+    raw: RawRequest<'_>,
+) -> Result<(Rc<Policy>, Request), IdentityError> {
+    let policy = policy(account)?;
+    let channels = custom_channels()?;
+    let request = Request::from_row(raw, &policy, &channels);
+    Ok((policy, request))
+}
+
+/// The visitor of a provided id, if it is bound and counts in a chat row; for the guard against stale write-backs.
+pub fn provided_visitor_of_row(
+    policy: &Policy,
+    request: &Request,
+) -> Result<Option<Uuid>, IdentityError> {
+    let only_provided = Request {
+        channel: None,
+        cookie: None,
+        ..request.clone()
+    };
+    let known = facts(Mode::Write, &policy.account, &only_provided)?;
+    Ok(match decide(policy, &only_provided, &known, &[]).target {
+        Target::Known(visitor_id) if only_provided.provided.is_some() => Some(visitor_id),
+        _ => None,
+    })
+}
+
+/// The secret namespace and scheme applied to a provided id: generation 0 (design section 3). None: no id.
+pub fn derive(account: &str, provided: &str) -> Result<Option<Uuid>, IdentityError> {
+    connect(|| {
+        let policy = policy(account)?;
+        let raw = RawRequest {
+            provided_visitor_id: Some(provided),
+            ..RawRequest::default()
+        };
+        let unsigned = Policy {
+            require_signature: false,
+            ..(*policy).clone()
+        };
+        let request = Request::from_call(raw, &unsigned, &custom_channels()?)?;
+        Ok(crate::resolution::computed_id(
+            &policy,
+            &request,
+            Target::FromProvided,
+            0,
+        ))
+    })
+}

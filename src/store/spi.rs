@@ -1,0 +1,292 @@
+//! The narrow bridge to PostgreSQL's SPI: kept plans, parameters, rows, snapshots, and whose rights a statement runs with.
+//! May touch: PostgreSQL's C interface. Knows nothing of visitors.
+
+use crate::error::IdentityError;
+use pgrx::datum::{FromDatum, IntoDatum};
+use pgrx::pg_sys;
+use std::cell::Cell;
+use std::ffi::CString;
+use uuid::Uuid;
+
+/// What a statement may see and do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The caller's own snapshot, no locks, no writes: works on a standby and takes no transaction id.
+    ReadOnly,
+    /// A new snapshot at READ COMMITTED, the transaction's above it.
+    Write,
+    /// The newest snapshot at every level; above READ COMMITTED a row that the transaction's own snapshot does not show
+    /// raises 40001, as foreign keys do (notes on concurrency, section 2).
+    Newest,
+    /// The newest snapshot at every level, read-only and without that check: for policies, which are not data.
+    NewestReadOnly,
+}
+
+/// A parameter.
+#[derive(Debug, Clone, Copy)]
+pub enum Value<'a> {
+    Text(Option<&'a str>),
+    Uuid(Option<Uuid>),
+    Uuids(&'a [Uuid]),
+    Texts(&'a [String]),
+    Int8(Option<i64>),
+    Bool(bool),
+    Oid(pg_sys::Oid),
+    Timestamp(Option<pgrx::datum::TimestampWithTimeZone>),
+    Json(Option<&'a str>),
+}
+
+impl Value<'_> {
+    fn type_oid(&self) -> pg_sys::Oid {
+        match self {
+            Value::Text(_) => pg_sys::TEXTOID,
+            Value::Uuid(_) => pg_sys::UUIDOID,
+            Value::Uuids(_) => pg_sys::UUIDARRAYOID,
+            Value::Texts(_) => pg_sys::TEXTARRAYOID,
+            Value::Int8(_) => pg_sys::INT8OID,
+            Value::Bool(_) => pg_sys::BOOLOID,
+            Value::Oid(_) => pg_sys::OIDOID,
+            Value::Timestamp(_) => pg_sys::TIMESTAMPTZOID,
+            // Passed as text and cast in the statement: the text form is what travels between two statements.
+            Value::Json(_) => pg_sys::TEXTOID,
+        }
+    }
+
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        match self {
+            Value::Text(text) | Value::Json(text) => text.into_datum(),
+            Value::Uuid(id) => id.map(to_pg).into_datum(),
+            Value::Uuids(ids) => ids
+                .iter()
+                .copied()
+                .map(to_pg)
+                .collect::<Vec<_>>()
+                .into_datum(),
+            Value::Texts(texts) => texts.to_vec().into_datum(),
+            Value::Int8(number) => number.into_datum(),
+            Value::Bool(truth) => truth.into_datum(),
+            Value::Oid(oid) => oid.into_datum(),
+            Value::Timestamp(time) => time.into_datum(),
+        }
+    }
+}
+
+/// A uuid as pgrx carries it.
+pub fn to_pg(id: Uuid) -> pgrx::Uuid {
+    pgrx::Uuid::from_bytes(id.into_bytes())
+}
+
+/// A uuid as the pure modules carry it.
+pub fn from_pg(id: pgrx::Uuid) -> Uuid {
+    Uuid::from_bytes(*id.as_bytes())
+}
+
+/// A statement whose plan is prepared at its first use and kept for the life of the backend.
+///
+/// Made once a backend, in a `thread_local!` or in a cache that outlives every call: the plan of a dropped one is freed.
+pub struct Statement {
+    text: std::borrow::Cow<'static, str>,
+    plan: Cell<pg_sys::SPIPlanPtr>,
+}
+
+impl Statement {
+    /// A statement with a text known at compile time.
+    pub const fn fixed(text: &'static str) -> Self {
+        Self {
+            text: std::borrow::Cow::Borrowed(text),
+            plan: Cell::new(std::ptr::null_mut()),
+        }
+    }
+
+    /// A statement over an attached table, whose names were put through the quoting functions.
+    pub fn over_table(text: String) -> Self {
+        Self {
+            text: std::borrow::Cow::Owned(text),
+            plan: Cell::new(std::ptr::null_mut()),
+        }
+    }
+
+    fn plan(&self, values: &[Value<'_>]) -> Result<pg_sys::SPIPlanPtr, IdentityError> {
+        let kept = self.plan.get();
+        if !kept.is_null() {
+            return Ok(kept);
+        }
+        let mut types: Vec<pg_sys::Oid> = values.iter().map(Value::type_oid).collect();
+        let text = CString::new(self.text.as_bytes())
+            .map_err(|_| IdentityError::Internal("a statement contains NUL".into()))?;
+        // SAFETY: inside an SPI connection (every caller goes through `connect`); text and types live through the call.
+        let plan = unsafe {
+            let plan = pg_sys::SPI_prepare(text.as_ptr(), types.len() as i32, types.as_mut_ptr());
+            if plan.is_null() || pg_sys::SPI_keepplan(plan) != 0 {
+                return Err(IdentityError::Internal(
+                    "a statement could not be prepared".into(),
+                ));
+            }
+            plan
+        };
+        self.plan.set(plan);
+        Ok(plan)
+    }
+
+    /// Runs the statement. Call it inside [`connect`]. `values` have the same number and kinds at every call.
+    pub fn run(&self, mode: Mode, values: &[Value<'_>]) -> Result<Rows, IdentityError> {
+        let plan = self.plan(values)?;
+        let mut datums = Vec::with_capacity(values.len());
+        let mut nulls = Vec::with_capacity(values.len());
+        for value in values {
+            let datum = value.into_datum();
+            nulls.push(if datum.is_none() { b'n' } else { b' ' } as std::ffi::c_char);
+            datums.push(datum.unwrap_or(pg_sys::Datum::from(0)));
+        }
+        // SAFETY: inside an SPI connection; the plan is kept; datums and nulls have one entry a parameter and outlive
+        // the call; SPI copies the snapshots that it is given.
+        let status = unsafe {
+            match mode {
+                Mode::ReadOnly | Mode::Write => pg_sys::SPI_execute_plan(
+                    plan,
+                    datums.as_mut_ptr(),
+                    nulls.as_ptr(),
+                    mode == Mode::ReadOnly,
+                    0,
+                ),
+                Mode::Newest | Mode::NewestReadOnly if pg_sys::IsInParallelMode() => {
+                    // A parallel query takes no new snapshots, and writes nothing that could need one.
+                    pg_sys::SPI_execute_plan(plan, datums.as_mut_ptr(), nulls.as_ptr(), true, 0)
+                }
+                Mode::Newest | Mode::NewestReadOnly => {
+                    let writes = mode == Mode::Newest;
+                    if writes {
+                        pg_sys::CommandCounterIncrement();
+                    }
+                    let crosscheck = if writes && transaction_snapshot_is_fixed() {
+                        pg_sys::GetTransactionSnapshot()
+                    } else {
+                        std::ptr::null_mut()
+                    };
+                    pg_sys::SPI_execute_snapshot(
+                        plan,
+                        datums.as_mut_ptr(),
+                        nulls.as_ptr(),
+                        pg_sys::GetLatestSnapshot(),
+                        crosscheck,
+                        !writes,
+                        writes,
+                        0,
+                    )
+                }
+            }
+        };
+        if status < 0 {
+            return Err(IdentityError::Internal(format!(
+                "a statement failed with SPI status {status}"
+            )));
+        }
+        // SAFETY: set by the execution above; the table lives until the SPI connection ends, and `Rows` is read before.
+        let (table, processed) = unsafe { (pg_sys::SPI_tuptable, pg_sys::SPI_processed) };
+        Ok(Rows { table, processed })
+    }
+}
+
+impl Drop for Statement {
+    fn drop(&mut self) {
+        let plan = self.plan.get();
+        if !plan.is_null() {
+            // SAFETY: a kept plan made by this value and freed once.
+            unsafe {
+                pg_sys::SPI_freeplan(plan);
+            }
+        }
+    }
+}
+
+/// The rows of one execution; read them before the next one of the same connection is needed.
+pub struct Rows {
+    table: *mut pg_sys::SPITupleTable,
+    processed: u64,
+}
+
+impl Rows {
+    /// How many rows were returned or written.
+    pub fn len(&self) -> usize {
+        self.processed as usize
+    }
+
+    /// The value at a row (from 0) and a column (from 1); NULL and out of range are None.
+    pub fn get<T: FromDatum>(&self, row: usize, column: i32) -> Option<T> {
+        if self.table.is_null() || row >= self.len() {
+            return None;
+        }
+        // SAFETY: the table is the live result of an execution; row and column are checked against it here.
+        unsafe {
+            let table = &*self.table;
+            if column < 1 || column > (*table.tupdesc).natts {
+                return None;
+            }
+            let tuple = *table.vals.add(row);
+            let mut is_null = false;
+            let datum = pg_sys::SPI_getbinval(tuple, table.tupdesc, column, &mut is_null);
+            T::from_datum(datum, is_null)
+        }
+    }
+
+    /// A uuid.
+    pub fn uuid(&self, row: usize, column: i32) -> Option<Uuid> {
+        self.get::<pgrx::Uuid>(row, column).map(from_pg)
+    }
+
+    /// A truth value; NULL is false.
+    pub fn truth(&self, row: usize, column: i32) -> bool {
+        self.get::<bool>(row, column).unwrap_or(false)
+    }
+
+    /// A number; NULL is 0.
+    pub fn number(&self, row: usize, column: i32) -> i64 {
+        self.get::<i64>(row, column).unwrap_or(0)
+    }
+}
+
+/// Runs `body` inside an SPI connection.
+pub fn connect<R>(body: impl FnOnce() -> Result<R, IdentityError>) -> Result<R, IdentityError> {
+    pgrx::Spi::connect(|_| body())
+}
+
+/// True at REPEATABLE READ and SERIALIZABLE.
+pub fn transaction_snapshot_is_fixed() -> bool {
+    // SAFETY: a plain read of a backend-local variable.
+    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
+}
+
+/// True when nothing may be written: a read-only transaction, a standby, a parallel query.
+pub fn is_read_only() -> bool {
+    // SAFETY: plain reads of backend-local state.
+    unsafe { pg_sys::XactReadOnly || pg_sys::RecoveryInProgress() || pg_sys::IsInParallelMode() }
+}
+
+/// The role whose rights the calling statement has.
+pub fn current_user() -> pg_sys::Oid {
+    // SAFETY: a plain read of backend-local state.
+    unsafe { pg_sys::GetUserId() }
+}
+
+/// Runs `body` with the rights of `role`, as PostgreSQL's own foreign keys do: code of the application that fires
+/// meanwhile (triggers, defaults, constraints) has these rights and no others, and row security of the table does not
+/// hide a row from its owner.
+pub fn as_role<R>(role: pg_sys::Oid, body: impl FnOnce() -> R) -> R {
+    struct Restore(pg_sys::Oid, i32);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            // SAFETY: puts back what was read below; an aborting transaction restores the same by itself.
+            unsafe { pg_sys::SetUserIdAndSecContext(self.0, self.1) }
+        }
+    }
+    let mut user = pg_sys::InvalidOid;
+    let mut context = 0;
+    // SAFETY: both out-parameters are valid; the guard restores them on every way out.
+    unsafe { pg_sys::GetUserIdAndSecContext(&mut user, &mut context) };
+    let _restore = Restore(user, context);
+    let flags =
+        context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32 | pg_sys::SECURITY_NOFORCE_RLS as i32;
+    // SAFETY: a role that exists: the owner of a relation in the catalog.
+    unsafe { pg_sys::SetUserIdAndSecContext(role, flags) };
+    body()
+}
