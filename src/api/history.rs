@@ -1,12 +1,13 @@
 //! `search_history` as an SQL function.
 
-use super::{reported, Answer};
+use super::reported;
 use crate::settings::effective_account;
 use crate::store::history::{search, Cursor};
 use crate::store::spi::to_pg;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys;
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 #[pg_extern(sql = false)]
@@ -19,7 +20,7 @@ fn search_history(
     after_opened_at: Option<TimestampWithTimeZone>,
     after_chat_table: Option<pg_sys::Oid>,
     after_chat_key: Option<pgrx::JsonB>,
-) -> Answer<
+) -> Result<
     TableIterator<
         'static,
         (
@@ -37,6 +38,7 @@ fn search_history(
             name!(matched_by, String),
         ),
     >,
+    ErrorReport,
 > {
     let key = after_chat_key.map(|key| key.0.to_string());
     let after = match (&key, after_chat_table) {

@@ -6,6 +6,7 @@ use crate::settings::{account_is_visible as is_visible, effective_account};
 use crate::store::resolve::{derive, find, resolve};
 use crate::store::spi::{from_pg, to_pg};
 use pgrx::iter::TableIterator;
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 fn raw<'a>(
@@ -53,7 +54,7 @@ fn resolve_visitor_detail(
     visitor_id: Option<pgrx::Uuid>,
     channel_id: Option<&str>,
     account: Option<&str>,
-) -> Answer<
+) -> Result<
     TableIterator<
         'static,
         (
@@ -66,6 +67,7 @@ fn resolve_visitor_detail(
             name!(notes, Vec<&'static str>),
         ),
     >,
+    ErrorReport,
 > {
     let raw = raw(
         provided_visitor_id,
