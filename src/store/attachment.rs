@@ -304,9 +304,8 @@ impl AttachedTable {
                 "select
                 from {name} as t
                 where {of_visitor}
-                order by {}
-                for no key update",
-                order.join(", ")
+                order by {key}
+                for no key update"
             )),
             move_all: Statement::over_table(format!(
                 "with moved as (
