@@ -402,3 +402,7 @@ pub fn computed_id(
         Target::Random | Target::Known(_) | Target::Adopted(_) => None,
     }
 }
+
+#[cfg(test)]
+#[path = "decision_tests.rs"]
+mod tests;

@@ -123,6 +123,17 @@ statement!(
         $14::pg_catalog.regclass, $15::pg_catalog.regclass)"
 );
 
+// Tables that were dropped without being detached.
+statement!(
+    FORGET_DROPPED,
+    "delete from visitor_identity.attached_table as t
+    where not exists (
+        select
+        from pg_catalog.pg_class as c
+        where c.oid operator(pg_catalog.=) t.attached
+    )"
+);
+
 statement!(
     FORGET,
     "delete from visitor_identity.attached_table as t
@@ -591,6 +602,7 @@ fn create_triggers(attachment: &Attachment<'_>) -> Result<(), IdentityError> {
     .flatten()
     .map(quoted)
     .collect();
+    // `attachment` reads the columns back from this trigger, in this order.
     let mut guarded = vec![quoted(attachment.visitor), quoted(&attachment.origin)];
     guarded.extend(attachment.account.map(quoted));
     guarded.extend(identifiers.iter().cloned());
@@ -840,6 +852,7 @@ fn remember(attachment: &Attachment<'_>, views: &Views) -> Result<(), IdentityEr
         Value::Oid(views.history),
         Value::Oid(views.workspace),
     ];
+    FORGET_DROPPED.with(|statement| statement.run(Mode::Write, &[]))?;
     REMEMBER.with(|statement| statement.run(Mode::Write, &values))?;
     Ok(())
 }

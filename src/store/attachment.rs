@@ -7,6 +7,7 @@ use super::statement;
 use crate::error::IdentityError;
 use pgrx::pg_sys;
 use pgrx::spi::{quote_identifier, quote_qualified_identifier};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use uuid::Uuid;
 
@@ -77,8 +78,19 @@ statement!(
             select pg_catalog.format_type(a.atttypid, a.atttypmod)
             from pg_catalog.pg_attribute as a
             where a.attrelid operator(pg_catalog.=) c.oid
-                and a.attname operator(pg_catalog.=) t.account_column
-                and not a.attisdropped
+                and t.account_column is not null
+                and a.attnum operator(pg_catalog.=) coalesce((
+                    select g.tgattr[2]
+                    from pg_catalog.pg_trigger as g
+                    where g.tgrelid operator(pg_catalog.=) c.oid
+                        and g.tgname operator(pg_catalog.=) 'visitor_identity_before_update'::pg_catalog.name
+                ), (
+                    select n.attnum
+                    from pg_catalog.pg_attribute as n
+                    where n.attrelid operator(pg_catalog.=) c.oid
+                        and n.attname operator(pg_catalog.=) t.account_column
+                        and not n.attisdropped
+                ))
         ),
         (
             select pg_catalog.array_agg(
@@ -105,6 +117,16 @@ statement!(
                 and a.attnum operator(pg_catalog.=) k.attnum
             where i.indrelid operator(pg_catalog.=) c.oid
                 and i.indisprimary
+        ),
+        (
+            select pg_catalog.array_agg(a.attname::pg_catalog.text order by k.position)
+            from pg_catalog.pg_trigger as g
+            cross join pg_catalog.unnest(g.tgattr) with ordinality as k (attnum, position)
+            join pg_catalog.pg_attribute as a
+                on a.attrelid operator(pg_catalog.=) c.oid
+                and a.attnum operator(pg_catalog.=) k.attnum
+            where g.tgrelid operator(pg_catalog.=) c.oid
+                and g.tgname operator(pg_catalog.=) 'visitor_identity_before_update'::pg_catalog.name
         )
     from visitor_identity.attached_table as t
     join pg_catalog.pg_class as c on c.oid operator(pg_catalog.=) t.attached
@@ -136,17 +158,22 @@ pub fn attached_tables() -> Result<Rc<[Rc<AttachedTable>]>, IdentityError> {
         ) else {
             continue;
         };
+        // The trigger follows a column that is renamed; the names of the attachment do not.
+        let mut watched: VecDeque<String> =
+            rows.get::<Vec<String>>(row, 16).unwrap_or_default().into();
+        let mut current = |name: String| watched.pop_front().unwrap_or(name);
+        let (visitor, origin) = (current(visitor), current(origin));
         let account = match (text(11), text(12)) {
-            (Some(column), _) => AccountOf::Column(column),
+            (Some(column), _) => AccountOf::Column(current(column)),
             (None, fixed) => AccountOf::Fixed(fixed.unwrap_or_default()),
         };
         let columns = Columns {
             visitor,
             origin,
-            provided: text(7),
-            channel_type: text(8),
-            channel_id: text(9),
-            channel_user: text(10),
+            provided: text(7).map(&mut current),
+            channel_type: text(8).map(&mut current),
+            channel_id: text(9).map(&mut current),
+            channel_user: text(10).map(&mut current),
             account,
             key: rows.get::<Vec<String>>(row, 14).unwrap_or_default(),
         };

@@ -127,28 +127,39 @@ pub fn resolve(account: &str, raw: RawRequest<'_>) -> Result<Resolution, Identit
         let (policy, request) = request_of(account, raw)?;
         let known = facts(Mode::ReadOnly, account, &request)?;
         let read_only = is_read_only();
+        let mut first = None;
         if !known.pending || read_only {
-            let decision = decide(&policy, &request, &known, &[]);
-            if let (Target::Known(visitor_id), false) = (
-                decision.target,
-                needs_more(&policy, &request, &known, &decision),
-            ) {
-                return Ok(answer(visitor_id, &decision, &[], &[], 0));
+            let decision = judge(&policy, &request, &known)?;
+            match decision.target {
+                Target::Known(visitor_id) if !decision.writes() => {
+                    return Ok(answer(visitor_id, &decision, &[], &[], 0));
+                }
+                _ => first = Some(decision),
             }
         }
         if read_only {
             return Err(IdentityError::ReadOnly);
         }
-        let prepared = prepare(&policy, &request, Some(known), Stance::HoldsNothing)?;
+        let prepared = prepare(&policy, &request, first, Stance::HoldsNothing)?;
         complete(account, &prepared, Reason::ResolveVisitor, None)
     })
 }
 
-/// Whether the fast path must give way: something is to be written, or a candidate has to be looked at first.
-fn needs_more(policy: &Policy, request: &Request, facts: &Facts, decision: &Decision) -> bool {
-    decision.writes()
-        || (policy.on_authorization == OnAuthorization::Rebind
-            && !rebind_candidates(policy, request, facts).is_empty())
+/// Decides, after reading what has to be known of the visitors that might be absorbed.
+fn judge(policy: &Policy, request: &Request, known: &Facts) -> Result<Decision, IdentityError> {
+    let mut candidates = Vec::new();
+    if policy.on_authorization == OnAuthorization::Rebind {
+        for visitor in rebind_candidates(policy, request, known) {
+            candidates.push(candidate(
+                &policy.account,
+                visitor,
+                known.provided,
+                policy.max_rebinds.saturating_add(1),
+                policy.max_rebind_chats.saturating_add(1),
+            )?);
+        }
+    }
+    Ok(decide(policy, request, known, &candidates))
 }
 
 fn answer(
@@ -270,34 +281,24 @@ fn lock(
 pub fn prepare(
     policy: &Policy,
     request: &Request,
-    first: Option<Facts>,
+    first: Option<Decision>,
     stance: Stance,
 ) -> Result<Prepared, IdentityError> {
     let account = policy.account.as_str();
     let mut held = Held::default();
     let mut first = first;
     for _ in 0..MOST_ROUNDS {
-        let known = match first.take() {
-            Some(known) => known,
-            None => facts(Mode::Write, account, request)?,
-        };
-        if known.pending && stance == Stance::HoldsNothing {
-            complete_owed(account, request, &known)?;
-            continue;
-        }
-        let mut candidates = Vec::new();
-        if policy.on_authorization == OnAuthorization::Rebind {
-            for visitor in rebind_candidates(policy, request, &known) {
-                candidates.push(candidate(
-                    account,
-                    visitor,
-                    known.provided,
-                    policy.max_rebinds.saturating_add(1),
-                    policy.max_rebind_chats.saturating_add(1),
-                )?);
+        let decision = match first.take() {
+            Some(decision) => decision,
+            None => {
+                let known = facts(Mode::Write, account, request)?;
+                if known.pending && stance == Stance::HoldsNothing {
+                    complete_owed(account, request, &known)?;
+                    continue;
+                }
+                judge(policy, request, &known)?
             }
-        }
-        let decision = decide(policy, request, &known, &candidates);
+        };
         let share_target = request.asker == Asker::ChatRow || decision.writes();
         if let Locked::ReadAgain = lock(account, &decision, stance, share_target, &mut held)? {
             continue;
