@@ -114,11 +114,20 @@ impl Row {
         }
     }
 
-    fn key(&self, shape: &RowShape) -> Vec<String> {
+    /// The text of the primary key. The account, where it is a part and still NULL, is the one to be filled in.
+    fn key(&self, shape: &RowShape, account: &str) -> Vec<String> {
         shape
             .key
             .iter()
-            .map(|column| self.text(*column).unwrap_or_default())
+            .map(|column| {
+                self.text(*column).unwrap_or_else(|| {
+                    if shape.account == Some(*column) {
+                        account.to_owned()
+                    } else {
+                        String::new()
+                    }
+                })
+            })
             .collect()
     }
 
@@ -274,7 +283,7 @@ fn before_insert(call: &Call, shape: &RowShape) -> Result<Settled, IdentityError
         let visitor = prepared.visitor_id;
         remember(
             shape,
-            row.key(shape),
+            row.key(shape, &account),
             &account,
             None,
             prepared,
@@ -345,7 +354,7 @@ fn before_update(
             let visitor = prepared.visitor_id;
             remember(
                 shape,
-                row.key(shape),
+                row.key(shape, &account),
                 &account,
                 left,
                 prepared,
@@ -362,7 +371,7 @@ fn before_update(
             if let Some(left) = left.filter(|left| *left != visitor) {
                 let moved = MovedRow {
                     table: shape.table.relation,
-                    keys: shape.table.key_of(&old.key(shape))?,
+                    keys: shape.table.key_of(&old.key(shape, &account))?,
                 };
                 log_row(&account, left, visitor, Reason::ChatUpdate, &moved)?;
             }
@@ -469,19 +478,38 @@ fn before(call: &Call) -> Result<pg_sys::HeapTuple, IdentityError> {
     })
 }
 
+/// What BEFORE left for the row. An inserted row whose key another trigger changed after us is found by its visitor.
+fn take_decided(table: pg_sys::Oid, key: &[String], visitor: Option<Uuid>) -> Option<Decided> {
+    DECIDED.with(|all| {
+        let mut all = all.borrow_mut();
+        if let Some(decided) = all.remove(&(table, key.to_vec())) {
+            return Some(decided);
+        }
+        let other = all
+            .iter()
+            .find(|((of_table, _), decided)| {
+                *of_table == table
+                    && decided.left.is_none()
+                    && Some(decided.prepared.visitor_id) == visitor
+            })
+            .map(|(row, _)| row.clone())?;
+        all.remove(&other)
+    })
+}
+
 fn after(call: &Call) -> Result<(), IdentityError> {
     if DECIDED.with(|all| all.borrow().is_empty()) {
         return Ok(());
     }
     connect(|| {
         let shape: Rc<RowShape> = row_shape(call.relation)?;
-        let key = call.new.key(&shape);
+        let key = call.new.key(&shape, "");
         let table = shape.table.relation;
-        let decided = DECIDED.with(|all| all.borrow_mut().remove(&(table, key.clone())));
-        let Some(decided) = decided else {
+        let visitor = call.new.uuid(shape.visitor);
+        let Some(decided) = take_decided(table, &key, visitor) else {
             return Ok(());
         };
-        if call.new.uuid(shape.visitor) != Some(decided.prepared.visitor_id) {
+        if visitor != Some(decided.prepared.visitor_id) {
             // A later trigger of the application sent the row elsewhere.
             return Ok(());
         }
