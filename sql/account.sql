@@ -26,6 +26,7 @@ create table visitor_identity.account (
         constraint account_max_rebinds check (max_rebinds >= 0),
     max_rebind_chats integer not null default 10000
         constraint account_max_rebind_chats check (max_rebind_chats >= 0),
+    created_at timestamptz not null default pg_catalog.now(),
     untouched boolean not null default false,
     constraint account_pkey primary key (account)
 );
@@ -41,10 +42,12 @@ comment on column visitor_identity.account.require_signature is 'When true, a pr
 comment on column visitor_identity.account.identified_cookie is 'Whether a bare cookie of an identified visitor resolves to him: accept, ignore, or auto (accept, except under md5 or require_signature).';
 comment on column visitor_identity.account.max_rebinds is 'How many visitors one identified visitor may absorb.';
 comment on column visitor_identity.account.max_rebind_chats is 'How many chats one absorbed visitor may bring.';
+comment on column visitor_identity.account.created_at is 'When the account was made.';
 comment on column visitor_identity.account.untouched is 'True while the row is as CREATE EXTENSION made it; such a row gives way to the one that a restore brings.';
 
 -- A restore runs CREATE EXTENSION, which makes the row default, and then brings the row default of the dump: the dumped
--- namespace must win, or every computed id changes. Any UPDATE ends the state.
+-- namespace must win, or every computed id changes. Any UPDATE ends the state, and so does the first visitor seen here;
+-- visitors that a parallel restore brought first were created before this CREATE EXTENSION.
 create function visitor_identity.account_row()
 returns trigger
 language plpgsql
@@ -59,6 +62,7 @@ begin
                 select
                 from visitor_identity.visitor as v
                 where v.account operator(pg_catalog.=) new.account
+                    and v.created_at operator(pg_catalog.>=) a.created_at
             );
     elsif new.account is distinct from old.account then
         raise exception 'an account cannot be renamed'
@@ -94,7 +98,7 @@ create table visitor_identity.channel (
     built_in boolean not null default false,
     constraint channel_pkey primary key (channel_type),
     -- The match is made for its error: a pattern that does not compile is refused here and not at a customer's message.
-    constraint channel_has_a_rule check (built_in or ('' ~ pattern) is not null)
+    constraint channel_has_a_rule check (built_in or ('' ~ ('^(?:' || pattern || ')$')) is not null)
 );
 
 comment on table visitor_identity.channel is

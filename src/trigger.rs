@@ -239,7 +239,10 @@ fn remember(
     reason: Reason,
 ) {
     let left = left.filter(|left| *left != prepared.visitor_id);
+    let row = (shape.table.relation, key);
     if left.is_none() && prepared.is_complete() {
+        // An earlier row of this key was dropped after it was decided: what it showed must not be carried out by us.
+        DECIDED.with(|all| all.borrow_mut().remove(&row));
         return;
     }
     let decided = Decided {
@@ -250,10 +253,7 @@ fn remember(
         // SAFETY: a plain read of transaction state.
         subtransaction: unsafe { pg_sys::GetCurrentSubTransactionId() },
     };
-    DECIDED.with(|all| {
-        all.borrow_mut()
-            .insert((shape.table.relation, key), decided)
-    });
+    DECIDED.with(|all| all.borrow_mut().insert(row, decided));
 }
 
 fn plain(account_row: &Request, cookie: Option<Uuid>) -> Request {
@@ -478,7 +478,8 @@ fn before(call: &Call) -> Result<pg_sys::HeapTuple, IdentityError> {
     })
 }
 
-/// What BEFORE left for the row. An inserted row whose key another trigger changed after us is found by its visitor.
+/// What BEFORE left for the row. An inserted row whose key another trigger completed after us is found by
+/// its visitor.
 fn take_decided(table: pg_sys::Oid, key: &[String], visitor: Option<Uuid>) -> Option<Decided> {
     DECIDED.with(|all| {
         let mut all = all.borrow_mut();
@@ -487,8 +488,9 @@ fn take_decided(table: pg_sys::Oid, key: &[String], visitor: Option<Uuid>) -> Op
         }
         let other = all
             .iter()
-            .find(|((of_table, _), decided)| {
+            .find(|((of_table, key), decided)| {
                 *of_table == table
+                    && key.iter().any(String::is_empty)
                     && decided.left.is_none()
                     && Some(decided.prepared.visitor_id) == visitor
             })
