@@ -1,6 +1,18 @@
 -- The identifier rules as SQL sees them: the pure functions, the three domains, the channel checks.
 -- Everything here is a function of its arguments alone (except check_channel_user_id, which reads the table channel).
 
+-- The rules are about characters; in another encoding a text would be read as what it is not.
+do $$
+begin
+    if pg_catalog.getdatabaseencoding() operator(pg_catalog.<>) 'UTF8' then
+        raise exception 'visitor_identity needs a database with encoding UTF8'
+            using errcode = '0A000',
+                detail = 'Identifiers are trimmed and compared as Unicode text.',
+                hint = 'Create the database with: create database ... encoding ''UTF8'' template template0.';
+    end if;
+end
+$$;
+
 create function visitor_identity.is_identifier_text(value text)
 returns boolean
 language c immutable strict parallel safe

@@ -27,6 +27,8 @@ pub enum IdentityError {
         option: &'static str,
         allowed: &'static str,
     },
+    /// 22023: a page of no rows.
+    BadPageSize,
     /// 28000: a bare provided id where the account takes verified ones only.
     SignatureRequired,
     /// 42501: the session is locked to another account.
@@ -126,6 +128,12 @@ impl IdentityError {
                 &format!("invalid value for {option}"),
                 &format!("It is one of: {allowed}."),
                 "Spell the value in lower case, without blanks.",
+            ),
+            Self::BadPageSize => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "invalid value for page_size",
+                "A page has at least one chat.",
+                "Pass a number from 1.",
             ),
             Self::SignatureRequired => parts(
                 ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,

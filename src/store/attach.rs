@@ -424,7 +424,6 @@ fn check<'a>(
         Some(_) => None,
         None => Some(effective_account(fixed_account)?),
     };
-    check_indexes(table, visitor, account)?;
     let keys = [Value::Oid(table.relation), Value::Text(Some(&visitor.name))];
     let by_visitor = PARTITION_KEYS.with(|statement| statement.run(Mode::Write, &keys))?;
     if by_visitor.truth(0, 1) {
@@ -434,6 +433,7 @@ fn check<'a>(
             "Partition by account, by time or by the chat's own key.",
         ));
     }
+    check_indexes(table, visitor, account)?;
     if let Some(condition) = closed_when {
         check_condition(condition)?;
     }
@@ -529,44 +529,51 @@ fn check_condition(condition: &str) -> Result<(), IdentityError> {
             "For instance: closed_when => $$state = 'closed'$$.",
         )
     };
-    let text =
-        std::ffi::CString::new(format!("select (\n{condition}\n)")).map_err(|_| refusal())?;
+    // By itself and in parentheses: the first excludes what would close the parentheses, the second what only a select
+    // list may hold.
+    for text in [
+        format!("select\n{condition}\n"),
+        format!("select (\n{condition}\n)"),
+    ] {
+        let text = std::ffi::CString::new(text).map_err(|_| refusal())?;
+        if !selects_one_expression(&text) {
+            return Err(refusal());
+        }
+    }
+    Ok(())
+}
+
+/// Whether a text is one SELECT of one expression and nothing else. Errors: 42601 from the parser.
+fn selects_one_expression(text: &std::ffi::CStr) -> bool {
     // SAFETY: raw_parser takes any NUL-terminated text and raises an error for what it cannot parse; the nodes are
     // read as what their tags say they are.
-    let is_one_expression = unsafe {
+    unsafe {
         let list = pg_sys::raw_parser(text.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_DEFAULT);
         if list.is_null() || (*list).length != 1 {
-            false
-        } else {
-            let statement = (*(*list).elements).ptr_value as *mut pg_sys::RawStmt;
-            let node = (*statement).stmt;
-            if (*node).type_ != pg_sys::NodeTag::T_SelectStmt {
-                false
-            } else {
-                let select = &*(node as *mut pg_sys::SelectStmt);
-                !select.targetList.is_null()
-                    && (*select.targetList).length == 1
-                    && select.op == pg_sys::SetOperation::SETOP_NONE
-                    && select.fromClause.is_null()
-                    && select.whereClause.is_null()
-                    && select.groupClause.is_null()
-                    && select.havingClause.is_null()
-                    && select.windowClause.is_null()
-                    && select.valuesLists.is_null()
-                    && select.sortClause.is_null()
-                    && select.limitOffset.is_null()
-                    && select.limitCount.is_null()
-                    && select.lockingClause.is_null()
-                    && select.withClause.is_null()
-                    && select.intoClause.is_null()
-                    && select.distinctClause.is_null()
-            }
+            return false;
         }
-    };
-    if is_one_expression {
-        Ok(())
-    } else {
-        Err(refusal())
+        let statement = (*(*list).elements).ptr_value as *mut pg_sys::RawStmt;
+        let node = (*statement).stmt;
+        if (*node).type_ != pg_sys::NodeTag::T_SelectStmt {
+            return false;
+        }
+        let select = &*(node as *mut pg_sys::SelectStmt);
+        !select.targetList.is_null()
+            && (*select.targetList).length == 1
+            && select.op == pg_sys::SetOperation::SETOP_NONE
+            && select.fromClause.is_null()
+            && select.whereClause.is_null()
+            && select.groupClause.is_null()
+            && select.havingClause.is_null()
+            && select.windowClause.is_null()
+            && select.valuesLists.is_null()
+            && select.sortClause.is_null()
+            && select.limitOffset.is_null()
+            && select.limitCount.is_null()
+            && select.lockingClause.is_null()
+            && select.withClause.is_null()
+            && select.intoClause.is_null()
+            && select.distinctClause.is_null()
     }
 }
 

@@ -2,6 +2,7 @@
 //! May touch: the identity tables with the extension's rights; the views with the caller's rights and no others.
 
 use super::attach::owner_of_extension;
+use super::policy::policy;
 use super::spi::{as_role, connect, Mode, Statement, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -152,15 +153,13 @@ pub fn search(
         });
     }
     if page_size < 1 {
-        return Err(IdentityError::BadOption {
-            option: "page_size",
-            allowed: "a number from 1",
-        });
+        return Err(IdentityError::BadPageSize);
     }
     connect(|| {
         let caller = super::spi::current_user();
         let extension_owner = owner_of_extension()?;
         let (meanings, views) = as_role(extension_owner, || {
+            policy(account)?;
             let mut meanings = Meanings::default();
             if wanted("visitor_id") {
                 find_visitor_id(account, query, by.is_some(), &mut meanings)?;

@@ -60,16 +60,37 @@ fn facts_text(provided: bool, channel: bool, cookie: bool) -> String {
             "null::pg_catalog.uuid, false",
         ),
         channel_column = pick(channel, "c.visitor_id", "null::pg_catalog.uuid"),
+        // A visitor that is still owed to somebody belongs to him already: nobody else may absorb it.
         channel_columns = pick(
             channel_state,
-            "v.identified, v.claimed_by, v.forgotten",
+            "v.identified,
+            case when v.identified then null else coalesce(v.claimed_by, (
+                select r.to_visitor_id
+                from visitor_identity.pending_rebind as r
+                where r.account operator(pg_catalog.=) $1
+                    and r.visitor_id operator(pg_catalog.=) c.visitor_id
+                order by r.created_at
+                limit 1
+            )) end,
+            v.forgotten",
             "false, null::pg_catalog.uuid, false",
         ),
         cookie_columns = pick(
             cookie,
             "coalesce(k.superseded_by, k.visitor_id),
             case when s.visitor_id is null then k.identified else s.identified end,
-            case when s.visitor_id is null then k.claimed_by else s.claimed_by end,
+            case
+                when coalesce(s.identified, k.identified) then null
+                else coalesce(s.claimed_by, k.claimed_by, (
+                    select r.to_visitor_id
+                    from visitor_identity.pending_rebind as r
+                    where r.account operator(pg_catalog.=) $1
+                        and r.visitor_id operator(pg_catalog.=)
+                            coalesce(k.superseded_by, k.visitor_id)
+                    order by r.created_at
+                    limit 1
+                ))
+            end,
             case when s.visitor_id is null then k.forgotten else s.forgotten end",
             "null::pg_catalog.uuid, false, null::pg_catalog.uuid, false",
         ),

@@ -205,12 +205,12 @@ statement!(
 
 statement!(
     OWED,
-    "select distinct r.visitor_id, r.to_visitor_id
+    "select r.visitor_id, r.to_visitor_id
     from visitor_identity.pending_rebind as r
     where r.account operator(pg_catalog.=) $1
         and (r.visitor_id operator(pg_catalog.=) any ($2)
             or r.to_visitor_id operator(pg_catalog.=) any ($2))
-    order by r.visitor_id, r.to_visitor_id"
+    order by r.created_at, r.visitor_id, r.to_visitor_id"
 );
 
 statement!(
@@ -333,7 +333,6 @@ pub fn absorb(
         }
     }
     INHERIT_FORMER_CHANNELS.with(|statement| statement.run(Mode::Write, &values))?;
-    settle(account, from)?;
 
     let mut chats = 0;
     for table in attached_tables()?
@@ -356,6 +355,8 @@ pub fn absorb(
             },
         ));
     }
+    // After the moves: whoever yielded while they waited has said so by now.
+    settle(account, from)?;
     let rebind_id = log(account, "visitor", from, to, chats, reason)?;
     let mut part = 0;
     let mut last = pg_sys::InvalidOid;

@@ -9,12 +9,14 @@ use super::identity::{
     wait_for_election, Lock,
 };
 use super::policy::{custom_channels, policy};
-use super::rebind::{absorb, candidate, claim, lock_chats, owe, owed, settle, MovedRow, Reason};
+use super::rebind::{
+    absorb, candidate, claim, lock_chats, owe, owed, settle, MovedRow, Reason, Rebound,
+};
 use super::spi::{connect, is_read_only, transaction_snapshot_is_fixed, Mode};
 use crate::error::IdentityError;
 use crate::resolution::{
-    decide, rebind_candidates, Asker, ChannelEffect, Decision, Facts, OnAuthorization, Outcome,
-    Policy, RawRequest, Refusal, Request, Target,
+    decide, rebind_candidates, Asker, Basis, ChannelEffect, Decision, Facts, OnAuthorization,
+    Outcome, Policy, RawRequest, Refusal, Request, Target,
 };
 use std::cell::Cell;
 use std::rc::Rc;
@@ -59,6 +61,8 @@ pub struct Prepared {
     pub claim: Vec<Uuid>,
     /// Left to the transaction that is rebinding them.
     pub owe: Vec<Uuid>,
+    /// Rebindings to this visitor that were owed and that this call has completed on its way.
+    pub settled: Vec<(Uuid, Rebound)>,
 }
 
 impl Prepared {
@@ -172,7 +176,8 @@ fn answer(
     let outcome = match decision.outcome() {
         // Somebody else absorbed them between the decision and the deed.
         Outcome::Authorized if previous.is_empty() => Outcome::Switched,
-        outcome => outcome,
+        outcome if previous.is_empty() => outcome,
+        _ => Outcome::Authorized,
     };
     Resolution {
         visitor_id,
@@ -193,6 +198,20 @@ struct Held {
     elected: Vec<Uuid>,
     yielded: Vec<Uuid>,
     chats: Vec<Uuid>,
+}
+
+/// Tries an election a few times. An aborting transaction gives up its rows a moment before its elections: whoever it
+/// wakes must not take the dying one for the winner.
+fn try_election_patiently(key: i64) -> Result<bool, IdentityError> {
+    for pause in [1_000, 2_000, 4_000, 0] {
+        if try_election(key)? {
+            return Ok(true);
+        }
+        pgrx::check_for_interrupts!();
+        // SAFETY: sleeps, and nothing else.
+        unsafe { pgrx::pg_sys::pg_usleep(pause) };
+    }
+    Ok(false)
 }
 
 enum Locked {
@@ -232,7 +251,7 @@ fn lock(
                 true
             }
             Stance::HoldsChatRow if held_before >= MOST_ELECTIONS => true,
-            Stance::HoldsChatRow => try_election(key)?,
+            Stance::HoldsChatRow => try_election_patiently(key)?,
         };
         ELECTIONS.with(|elections| elections.set(held_before.saturating_add(1)));
         if elected {
@@ -265,8 +284,12 @@ fn lock(
             }
             Lock::Share => {
                 held.shared.push(visitor);
-                let as_read =
-                    locked.is_some_and(|row| row.superseded_by.is_none() && !row.visitor.forgotten);
+                // A claim, too, may have pointed the channel id elsewhere while we waited.
+                let as_read = locked.is_some_and(|row| {
+                    row.superseded_by.is_none()
+                        && !row.visitor.forgotten
+                        && (decision.basis != Basis::Channel || row.visitor.claimed_by.is_none())
+                });
                 if !as_read {
                     result = Locked::ReadAgain;
                 }
@@ -287,13 +310,14 @@ pub fn prepare(
     let account = policy.account.as_str();
     let mut held = Held::default();
     let mut first = first;
+    let mut completed = Vec::new();
     for _ in 0..MOST_ROUNDS {
         let decision = match first.take() {
             Some(decision) => decision,
             None => {
                 let known = facts(Mode::Write, account, request)?;
                 if known.pending && stance == Stance::HoldsNothing {
-                    complete_owed(account, request, &known)?;
+                    completed.extend(complete_owed(account, request, &known)?);
                     continue;
                 }
                 judge(policy, request, &known)?
@@ -331,6 +355,11 @@ pub fn prepare(
             owe: decision
                 .absorbed()
                 .filter(|id| held.yielded.contains(id) && other(id))
+                .collect(),
+            settled: completed
+                .into_iter()
+                .filter(|(_, to, _)| *to == visitor_id)
+                .map(|(from, _, rebound)| (from, rebound))
                 .collect(),
             decision: without_self(decision, visitor_id),
         });
@@ -373,6 +402,11 @@ pub fn complete(
 ) -> Result<Resolution, IdentityError> {
     let target = prepared.visitor_id;
     let (mut previous, mut rebind_ids, mut chats) = (Vec::new(), Vec::new(), 0);
+    for (visitor, rebound) in &prepared.settled {
+        previous.push(*visitor);
+        rebind_ids.push(rebound.rebind_id);
+        chats += rebound.chats;
+    }
     for visitor in &prepared.absorb {
         let row = own_row
             .filter(|(left, _)| left == visitor)
@@ -404,7 +438,12 @@ pub fn complete(
 }
 
 /// Completes the rebindings that transactions left to each other and that concern the visitors of a request.
-fn complete_owed(account: &str, request: &Request, known: &Facts) -> Result<(), IdentityError> {
+fn complete_owed(
+    account: &str,
+    request: &Request,
+    known: &Facts,
+) -> Result<Vec<(Uuid, Uuid, Rebound)>, IdentityError> {
+    let mut completed = Vec::new();
     let met: Vec<Uuid> = [
         request.cookie,
         known.provided,
@@ -428,10 +467,12 @@ fn complete_owed(account: &str, request: &Request, known: &Facts) -> Result<(), 
         if target != to {
             lock_visitor(account, target, Lock::Share)?;
         }
-        absorb(account, visitor, target, Reason::Pending, None)?;
+        if let Some(rebound) = absorb(account, visitor, target, Reason::Pending, None)? {
+            completed.push((visitor, target, rebound));
+        }
         settle(account, visitor)?;
     }
-    Ok(())
+    Ok(completed)
 }
 
 /// The facts of a chat row that has nothing but a visitor_id, read by the lock that the row needs anyway.
