@@ -37,7 +37,10 @@ revoke execute on function
     visitor_identity.attach_chat_table(regclass, name, name, name, name, name, name, name, name, name, text, text),
     visitor_identity.detach_table(regclass, boolean),
     visitor_identity.create_chat_store(name),
-    visitor_identity.search_history(text, text, text, integer, timestamptz, regclass, jsonb)
+    visitor_identity.search_history(text, text, text, integer, timestamptz, regclass, jsonb),
+    visitor_identity.explain_resolution(text, text, text, uuid, text, text),
+    visitor_identity.undo_rebind(bigint, text),
+    visitor_identity.check_integrity()
 from public;
 
 create function visitor_identity.grant_access(role name, level text)
@@ -92,7 +95,10 @@ begin
                 visitor_identity.derive_visitor_id(text, text),
                 visitor_identity.attach_chat_table(regclass, name, name, name, name, name, name, name, name, name, text, text),
                 visitor_identity.detach_table(regclass, boolean),
-                visitor_identity.create_chat_store(name)
+                visitor_identity.create_chat_store(name),
+                visitor_identity.explain_resolution(text, text, text, uuid, text, text),
+                visitor_identity.undo_rebind(bigint, text),
+                visitor_identity.check_integrity()
             to %I', role);
         execute format('
             grant select on

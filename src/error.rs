@@ -41,6 +41,8 @@ pub enum IdentityError {
     MalformedUuid,
     /// 42704: no such account.
     UnknownAccount,
+    /// 42704: no such rebinding.
+    UnknownRebinding,
     /// 42703: the table has no such column.
     UnknownColumn { table: String, column: String },
     /// 55000: a table that cannot be attached, or an attached one that changed under our hands.
@@ -121,7 +123,7 @@ impl IdentityError {
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 &format!("channel_user_id does not have the format of channel {channel_type}"),
                 &format!("The account takes channel user ids of profile \"{profile}\"."),
-                "Compare visitor_identity.channel_user_id_format(channel_type, channel_user_id); the profile is the column channel_format of visitor_identity.account.",
+                "Compare visitor_identity.check_channel_user_id(channel_type, channel_user_id, profile); the profile is the column channel_format of visitor_identity.account, the pattern of an added channel is in visitor_identity.channel.",
             ),
             Self::BadOption { option, allowed } => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,
@@ -170,6 +172,12 @@ impl IdentityError {
                 "unknown account",
                 "The accounts are the rows of visitor_identity.account.",
                 "Insert the account, or set visitor_identity.account to one that exists.",
+            ),
+            Self::UnknownRebinding => parts(
+                ERRCODE_UNDEFINED_OBJECT,
+                "unknown rebinding",
+                "The rebindings of an account are the rows of visitor_identity.rebind.",
+                "Pass the rebind_id, and the account if it is not the session's own.",
             ),
             Self::UnknownColumn { table, column } => parts(
                 ERRCODE_UNDEFINED_COLUMN,

@@ -40,4 +40,13 @@ extension_sql_file!(
     requires = ["identity"]
 );
 extension_sql_file!("../sql/chat.sql", name = "chat", requires = ["resolve"]);
-extension_sql_file!("../sql/access.sql", name = "access", requires = ["chat"]);
+extension_sql_file!(
+    "../sql/operation.sql",
+    name = "operation",
+    requires = ["chat"]
+);
+extension_sql_file!(
+    "../sql/access.sql",
+    name = "access",
+    requires = ["operation"]
+);

@@ -3,6 +3,7 @@
 mod attach;
 mod check;
 mod history;
+mod operation;
 mod resolve;
 
 use crate::error::IdentityError;

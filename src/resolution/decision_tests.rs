@@ -1189,3 +1189,1042 @@ mod names {
         }
     }
 }
+
+fn policies() -> impl Strategy<Value = Policy> {
+    let limit = || prop_oneof![4 => Just(1000_i64), 4 => 0_i64..4, 1 => any::<i64>()];
+    (
+        any::<[bool; 3]>(),
+        prop_oneof![
+            Just(IdentifiedCookie::Auto),
+            Just(IdentifiedCookie::Accept),
+            Just(IdentifiedCookie::Ignore)
+        ],
+        limit(),
+        limit(),
+    )
+        .prop_map(
+            |([md5, keep, require_signature], identified_cookie, max_rebinds, max_rebind_chats)| {
+                Policy {
+                    derivation: if md5 {
+                        Derivation::Md5
+                    } else {
+                        Derivation::UuidV5
+                    },
+                    on_authorization: if keep {
+                        OnAuthorization::Keep
+                    } else {
+                        OnAuthorization::Rebind
+                    },
+                    require_signature,
+                    identified_cookie,
+                    max_rebinds,
+                    max_rebind_chats,
+                    ..Policy::for_tests()
+                }
+            },
+        )
+}
+
+fn few_ids() -> impl Strategy<Value = Uuid> {
+    (1_u128..6).prop_map(Uuid::from_u128)
+}
+
+fn visitors() -> impl Strategy<Value = Visitor> {
+    prop_oneof![
+        4 => few_ids().prop_map(anonymous),
+        2 => few_ids().prop_map(identified),
+        2 => (few_ids(), few_ids()).prop_map(|(id, by)| claimed(id, by)),
+        1 => few_ids().prop_map(tombstone),
+    ]
+}
+
+fn askers() -> impl Strategy<Value = Asker> {
+    prop_oneof![Just(Asker::Call), Just(Asker::ChatRow)]
+}
+
+fn any_facts() -> impl Strategy<Value = Facts> {
+    (
+        proptest::option::of(few_ids()),
+        any::<[bool; 2]>(),
+        proptest::option::of(visitors()),
+        proptest::option::of(visitors()),
+    )
+        .prop_map(
+            |(provided, [provided_verified, pending], channel, cookie)| Facts {
+                provided,
+                provided_verified,
+                channel,
+                cookie,
+                pending,
+            },
+        )
+}
+
+fn any_requests() -> impl Strategy<Value = Request> {
+    (
+        askers(),
+        any::<[bool; 2]>(),
+        proptest::option::of(few_ids()),
+    )
+        .prop_map(|(asker, [provided, channel], cookie)| Request {
+            asker,
+            provided: provided.then(|| "C-42".into()),
+            channel: channel.then(|| telegram("67854257")),
+            cookie,
+            notes: Vec::new(),
+        })
+}
+
+fn any_candidates() -> impl Strategy<Value = Vec<CandidateFacts>> {
+    let number = || prop_oneof![4 => 0_i64..5, 1 => any::<i64>()];
+    proptest::collection::vec(
+        (few_ids(), number(), number(), any::<bool>()).prop_map(
+            |(visitor_id, chats, absorbed_by_target, undone)| CandidateFacts {
+                visitor_id,
+                chats,
+                absorbed_by_target,
+                undone,
+            },
+        ),
+        0..4,
+    )
+}
+
+/// Facts as the tables can give them: one state per visitor, the holders of identifiers alive, facts only of what was
+/// asked for, all candidates looked at for one target.
+fn possible() -> impl Strategy<Value = (Policy, Request, Facts, Vec<CandidateFacts>)> {
+    (
+        policies(),
+        any_requests(),
+        any_facts(),
+        0_i64..5,
+        proptest::collection::vec((0_i64..5, any::<bool>()), 2),
+    )
+        .prop_map(|(policy, request, mut facts, absorbed, looks)| {
+            let asked = (&request.provided, &request.channel, request.cookie);
+            facts.provided = facts.provided.filter(|_| asked.0.is_some());
+            facts.channel = facts
+                .channel
+                .filter(|visitor| asked.1.is_some() && !visitor.forgotten);
+            facts.cookie = facts.cookie.filter(|_| asked.2.is_some());
+            if let (Some(channel), Some(cookie)) = (facts.channel, facts.cookie) {
+                if channel.id == cookie.id {
+                    facts.cookie = Some(channel);
+                }
+            }
+            for met in [&mut facts.channel, &mut facts.cookie] {
+                *met = met.map(|visitor| {
+                    if Some(visitor.id) == facts.provided {
+                        identified(visitor.id)
+                    } else if visitor.claimed_by == Some(visitor.id) {
+                        anonymous(visitor.id)
+                    } else {
+                        visitor
+                    }
+                });
+            }
+            let candidates = rebind_candidates(&policy, &request, &facts)
+                .into_iter()
+                .zip(looks)
+                .map(|(visitor_id, (chats, undone))| CandidateFacts {
+                    visitor_id,
+                    chats,
+                    absorbed_by_target: absorbed,
+                    undone,
+                })
+                .collect();
+            (policy, request, facts, candidates)
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 2000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn there_is_one_decision_for_every_input(
+        policy in policies(),
+        request in any_requests(),
+        facts in any_facts(),
+        candidates in any_candidates(),
+    ) {
+        let decision = decide(&policy, &request, &facts, &candidates);
+        prop_assert_eq!(&decision, &decide(&policy, &request, &facts, &candidates));
+        let _ = (decision.outcome(), decision.writes(), decision.rows_to_change());
+        for (id, effect) in &decision.effects {
+            let met = [facts.cookie, facts.channel]
+                .into_iter()
+                .flatten()
+                .find(|visitor| visitor.id == *id);
+            prop_assert!(met.is_some());
+            if *effect != Effect::Leave {
+                prop_assert!(rebind_candidates(&policy, &request, &facts).contains(id));
+            }
+        }
+    }
+
+    #[test]
+    fn neither_an_identified_visitor_nor_one_claimed_by_another_is_absorbed_or_claimed(
+        (policy, request, facts, candidates) in possible(),
+    ) {
+        let decision = decide(&policy, &request, &facts, &candidates);
+        for visitor in [facts.cookie, facts.channel].into_iter().flatten() {
+            let taken = decision
+                .effects
+                .iter()
+                .any(|(id, effect)| *id == visitor.id && *effect != Effect::Leave);
+            if taken {
+                prop_assert!(!visitor.identified && !visitor.forgotten);
+                prop_assert!(visitor.claimed_by.is_none() || visitor.claimed_by == facts.provided);
+                prop_assert_ne!(Some(visitor.id), facts.provided);
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_adopts_no_id_and_makes_no_other_name(
+        (policy, mut request, facts, candidates) in possible(),
+    ) {
+        request.asker = Asker::Call;
+        let decision = decide(&policy, &request, &facts, &candidates);
+        prop_assert!(!matches!(decision.target, Target::Adopted(_)));
+        prop_assert_eq!(decision.alias, None);
+    }
+
+    #[test]
+    fn only_an_id_that_nobody_ever_had_is_adopted_or_made_another_name(
+        (policy, request, facts, candidates) in possible(),
+    ) {
+        let decision = decide(&policy, &request, &facts, &candidates);
+        let adopted = match decision.target {
+            Target::Adopted(id) => Some(id),
+            _ => decision.alias,
+        };
+        if adopted.is_some() {
+            prop_assert_eq!(adopted, request.cookie);
+            prop_assert_eq!(facts.cookie, None);
+        }
+        prop_assert!(!(matches!(decision.target, Target::Adopted(_)) && decision.alias.is_some()));
+    }
+
+    #[test]
+    fn a_known_visitor_with_nothing_to_change_is_not_written(
+        (policy, request, facts, candidates) in possible(),
+    ) {
+        let decision = decide(&policy, &request, &facts, &candidates);
+        let Target::Known(target) = decision.target else {
+            prop_assert!(decision.writes());
+            return Ok(());
+        };
+        let is_target = |visitor: Option<Visitor>| visitor.is_some_and(|it| it.id == target);
+        let channel_rests = request.channel.is_none()
+            || decision.basis != Basis::Provided
+            || is_target(facts.channel);
+        let alone = decision.basis != Basis::Provided
+            || facts.cookie.is_none_or(|visitor| {
+                visitor.id == target
+                    || visitor.identified
+                    || visitor.forgotten
+                    || visitor.claimed_by.is_some_and(|claimant| claimant != target)
+            });
+        if channel_rests && alone && decision.alias.is_none() {
+            prop_assert!(!decision.writes());
+            prop_assert!(decision.rows_to_change().is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_written_what_is_locked_and_what_is_answered_agree(
+        (policy, request, facts, candidates) in possible(),
+    ) {
+        let decision = decide(&policy, &request, &facts, &candidates);
+        let rows = decision.rows_to_change();
+        let distinct: HashSet<_> = rows.iter().collect();
+        prop_assert_eq!(distinct.len(), rows.len());
+        prop_assert_eq!(
+            rows.len(),
+            decision.absorbed().count() + decision.newly_claimed().count()
+        );
+        if !rows.is_empty() {
+            prop_assert!(decision.writes());
+        }
+        if let Target::Known(target) = decision.target {
+            prop_assert!(!rows.contains(&target));
+            prop_assert!(decision.effects.iter().all(|(id, _)| *id != target));
+        }
+        match decision.outcome() {
+            Outcome::Authorized => prop_assert!(decision.absorbed().count() > 0),
+            Outcome::Switched => {
+                prop_assert!(!decision.effects.is_empty());
+                prop_assert_eq!(decision.absorbed().count(), 0);
+            }
+            Outcome::Created => prop_assert!(decision.writes() && decision.effects.is_empty()),
+            Outcome::Recognized => prop_assert!(matches!(decision.target, Target::Known(_))),
+        }
+        if decision.basis != Basis::Provided {
+            prop_assert!(decision.effects.is_empty());
+            prop_assert_eq!(decision.channel, ChannelEffect::None);
+        }
+        prop_assert_eq!(decision.basis == Basis::None, decision.target == Target::Random);
+    }
+
+    #[test]
+    fn the_visitor_never_depends_on_what_may_be_absorbed(
+        (policy, request, facts, candidates) in possible(),
+    ) {
+        let full = decide(&policy, &request, &facts, &candidates);
+        let bare = decide(&policy, &request, &facts, &[]);
+        prop_assert_eq!((full.target, full.basis), (bare.target, bare.basis));
+        prop_assert_eq!(full.alias, bare.alias);
+        let mut reversed = candidates;
+        reversed.reverse();
+        prop_assert_eq!(full, decide(&policy, &request, &facts, &reversed));
+    }
+
+    #[test]
+    fn no_policy_and_no_limit_is_overstepped(
+        (policy, request, facts, candidates) in possible(),
+    ) {
+        let decision = decide(&policy, &request, &facts, &candidates);
+        let absorbed: Vec<Uuid> = decision.absorbed().collect();
+        if policy.on_authorization == OnAuthorization::Keep {
+            prop_assert!(absorbed.is_empty());
+        }
+        for candidate in candidates.iter().filter(|it| absorbed.contains(&it.visitor_id)) {
+            prop_assert!(!candidate.undone);
+            prop_assert!(candidate.chats <= policy.max_rebind_chats);
+            prop_assert!(
+                candidate.absorbed_by_target + absorbed.len() as i64 <= policy.max_rebinds
+            );
+        }
+        let forbidden = decision.effects.iter().any(|(_, effect)| *effect == Effect::Claim);
+        let reasons = [Note::RebindOff, Note::RebindLimit, Note::RebindUndone];
+        prop_assert_eq!(
+            forbidden,
+            decision.notes.iter().any(|note| reasons.contains(note))
+        );
+        let distinct: HashSet<_> = decision.notes.iter().map(|note| note.code()).collect();
+        prop_assert_eq!(distinct.len(), decision.notes.len());
+    }
+}
+
+mod world {
+    use super::*;
+
+    const PROVIDED: [&str; 3] = ["C-1", "C-2", "C-3"];
+    const CHANNELS: [&str; 3] = ["10000001", "10000002", "10000003"];
+
+    #[derive(Debug, Clone, Default)]
+    struct Stored {
+        superseded_by: Option<Uuid>,
+        claimed_by: Option<Uuid>,
+        identified: bool,
+        forgotten: bool,
+    }
+
+    #[derive(Debug, Clone)]
+    struct Chat {
+        visitor: Uuid,
+        origin: Uuid,
+    }
+
+    #[derive(Debug, Clone)]
+    struct Rebind {
+        from: Uuid,
+        to: Uuid,
+        undone: bool,
+        chats: Vec<usize>,
+        names: Vec<Uuid>,
+        channels: Vec<String>,
+    }
+
+    #[derive(Debug, Clone, Default)]
+    struct World {
+        visitors: HashMap<Uuid, Stored>,
+        provided: HashMap<String, (Uuid, bool)>,
+        channels: HashMap<String, Uuid>,
+        chats: Vec<Chat>,
+        rebinds: Vec<Rebind>,
+        issued: Vec<Uuid>,
+    }
+
+    impl World {
+        fn visitor(&self, id: Uuid) -> Option<Visitor> {
+            let stored = self.visitors.get(&id)?;
+            let id = stored.superseded_by.unwrap_or(id);
+            let stored = self.visitors.get(&id)?;
+            Some(Visitor {
+                id,
+                identified: stored.identified,
+                claimed_by: stored.claimed_by,
+                forgotten: stored.forgotten,
+            })
+        }
+
+        fn facts(&self, request: &Request) -> Facts {
+            let provided = request
+                .provided
+                .as_ref()
+                .and_then(|provided| self.provided.get(provided));
+            let channel = request
+                .channel
+                .as_ref()
+                .and_then(|key| self.channels.get(&key.channel_user_id));
+            Facts {
+                provided: provided.map(|(id, _)| *id),
+                provided_verified: provided.is_some_and(|(_, verified)| *verified),
+                channel: channel.and_then(|id| self.visitor(*id)),
+                cookie: request.cookie.and_then(|id| self.visitor(id)),
+                pending: false,
+            }
+        }
+
+        fn candidates(&self, policy: &Policy, request: &Request) -> Vec<CandidateFacts> {
+            let facts = self.facts(request);
+            let by_target = |undone: bool| {
+                self.rebinds
+                    .iter()
+                    .filter(move |it| Some(it.to) == facts.provided && it.undone == undone)
+            };
+            rebind_candidates(policy, request, &facts)
+                .into_iter()
+                .map(|visitor_id| CandidateFacts {
+                    visitor_id,
+                    chats: self.count(visitor_id),
+                    absorbed_by_target: by_target(false).count() as i64,
+                    undone: by_target(true).any(|it| it.from == visitor_id),
+                })
+                .collect()
+        }
+
+        fn count(&self, visitor: Uuid) -> i64 {
+            let of = |chat: &&Chat| chat.visitor == visitor;
+            self.chats.iter().filter(of).count() as i64
+        }
+
+        fn decide(&self, policy: &Policy, request: &Request) -> Decision {
+            decide(
+                policy,
+                request,
+                &self.facts(request),
+                &self.candidates(policy, request),
+            )
+        }
+
+        fn insert(&mut self, id: Uuid, stored: Stored) {
+            assert!(self.visitors.insert(id, stored).is_none());
+        }
+
+        fn has_identifiers(&self, id: Uuid) -> bool {
+            self.provided.values().any(|(holder, _)| *holder == id)
+                || self.channels.values().any(|holder| *holder == id)
+        }
+
+        fn bind_target(&mut self, policy: &Policy, request: &Request, target: Target) -> Uuid {
+            let id = match target {
+                Target::Known(id) => return id,
+                Target::Random => Uuid::from_u128(0xffff_0000 + self.visitors.len() as u128),
+                Target::Adopted(id) => id,
+                Target::FromProvided | Target::FromChannel => (0..100)
+                    .filter_map(|generation| computed_id(policy, request, target, generation))
+                    .find(|id| match self.visitors.get(id) {
+                        None => true,
+                        Some(stored) => {
+                            let holder = Visitor {
+                                id: *id,
+                                identified: stored.identified,
+                                claimed_by: stored.claimed_by,
+                                forgotten: stored.forgotten,
+                            };
+                            let superseded = stored.superseded_by.is_some();
+                            holder_of_computed_id(&holder, superseded, self.has_identifiers(*id))
+                                == Holder::Take
+                        }
+                    })
+                    .unwrap(),
+            };
+            match (target, &request.provided, &request.channel) {
+                (Target::FromProvided, Some(provided), _) => {
+                    self.visitors.entry(id).or_default().identified = true;
+                    self.provided.insert(provided.clone(), (id, false));
+                }
+                (Target::FromChannel, _, Some(key)) => {
+                    self.visitors.entry(id).or_default();
+                    self.channels.insert(key.channel_user_id.clone(), id);
+                }
+                _ => self.insert(id, Stored::default()),
+            }
+            id
+        }
+
+        fn move_channels(&mut self, from: Uuid, to: Uuid) -> Vec<String> {
+            let mut moved = Vec::new();
+            for (key, holder) in &mut self.channels {
+                if *holder == from {
+                    *holder = to;
+                    moved.push(key.clone());
+                }
+            }
+            moved
+        }
+
+        fn absorb(&mut self, from: Uuid, to: Uuid) {
+            let names: Vec<Uuid> = self
+                .visitors
+                .iter()
+                .filter(|(_, stored)| stored.superseded_by == Some(from))
+                .map(|(id, _)| *id)
+                .collect();
+            let stored = self.visitors.get_mut(&from).unwrap();
+            assert!(!stored.identified, "two identified visitors joined");
+            assert!(!stored.forgotten && stored.superseded_by.is_none());
+            assert!(stored.claimed_by.is_none() || stored.claimed_by == Some(to));
+            stored.claimed_by = None;
+            for id in names.iter().chain([&from]) {
+                self.visitors.get_mut(id).unwrap().superseded_by = Some(to);
+            }
+            let mut chats = Vec::new();
+            for (position, chat) in self.chats.iter_mut().enumerate() {
+                if chat.visitor == from {
+                    chat.visitor = to;
+                    chats.push(position);
+                }
+            }
+            let channels = self.move_channels(from, to);
+            self.rebinds.push(Rebind {
+                from,
+                to,
+                undone: false,
+                chats,
+                names,
+                channels,
+            });
+        }
+
+        fn resolve(&mut self, policy: &Policy, request: &Request) -> Uuid {
+            self.resolve_and_tell(policy, request).0
+        }
+
+        /// As the store does: when a visitor that was met is identified in place, what was decided about it no longer
+        /// stands, and the facts are read again.
+        fn resolve_and_tell(&mut self, policy: &Policy, request: &Request) -> (Uuid, Decision) {
+            let mut decision = self.decide(policy, request);
+            let mut target = self.bind_target(policy, request, decision.target);
+            if decision.effects.iter().any(|(id, _)| *id == target) {
+                decision = self.decide(policy, request);
+                target = self.bind_target(policy, request, decision.target);
+            }
+            if let (Asker::Call, Some(provided)) = (request.asker, &request.provided) {
+                self.provided.get_mut(provided).unwrap().1 = true;
+            }
+            if let Some(key) = &request.channel {
+                let key = key.channel_user_id.clone();
+                match decision.channel {
+                    ChannelEffect::None => {}
+                    ChannelEffect::Bind => {
+                        assert!(self.channels.insert(key, target).is_none());
+                    }
+                    ChannelEffect::Repoint { from } => {
+                        assert_eq!(self.channels.insert(key, target), Some(from));
+                    }
+                }
+            }
+            if let Some(alias) = decision.alias.filter(|alias| *alias != target) {
+                self.insert(
+                    alias,
+                    Stored {
+                        superseded_by: Some(target),
+                        ..Stored::default()
+                    },
+                );
+            }
+            for id in decision.absorbed() {
+                self.absorb(id, target);
+            }
+            for id in decision.newly_claimed() {
+                let stored = self.visitors.get_mut(&id).unwrap();
+                assert!(!stored.identified && stored.claimed_by.is_none());
+                stored.claimed_by = Some(target);
+                self.move_channels(id, target);
+            }
+            self.issued.push(target);
+            (target, decision)
+        }
+
+        fn chat(&mut self, policy: &Policy, request: &Request) -> Uuid {
+            let visitor = self.resolve(policy, request);
+            self.chats.push(Chat {
+                visitor,
+                origin: visitor,
+            });
+            visitor
+        }
+
+        fn undo(&mut self, position: usize) {
+            let rebind = &mut self.rebinds[position];
+            if rebind.undone || self.visitors[&rebind.to].forgotten {
+                return;
+            }
+            rebind.undone = true;
+            let rebind = rebind.clone();
+            self.visitors.get_mut(&rebind.from).unwrap().superseded_by = None;
+            for id in rebind.names {
+                self.visitors.get_mut(&id).unwrap().superseded_by = Some(rebind.from);
+            }
+            for position in rebind.chats {
+                let chat = &mut self.chats[position];
+                if chat.visitor == rebind.to {
+                    chat.visitor = rebind.from;
+                }
+            }
+            for key in rebind.channels {
+                if let Some(holder) = self.channels.get_mut(&key) {
+                    if *holder == rebind.to {
+                        *holder = rebind.from;
+                    }
+                }
+            }
+        }
+
+        fn forget(&mut self, id: Uuid) {
+            let stored = self.visitors.get_mut(&id).unwrap();
+            if stored.superseded_by.is_none() {
+                stored.forgotten = true;
+                stored.identified = false;
+                stored.claimed_by = None;
+                self.provided.retain(|_, (holder, _)| *holder != id);
+                self.channels.retain(|_, holder| *holder != id);
+            }
+        }
+
+        fn check(&self) {
+            for stored in self.visitors.values() {
+                if let Some(survivor) = stored.superseded_by {
+                    assert!(self.visitors[&survivor].superseded_by.is_none(), "depth");
+                    assert!(!stored.identified && stored.claimed_by.is_none());
+                }
+                if let Some(claimant) = stored.claimed_by {
+                    assert!(!stored.identified, "an identified visitor is claimed");
+                    let claimant = &self.visitors[&claimant];
+                    assert!(claimant.identified || claimant.forgotten);
+                }
+            }
+            for chat in &self.chats {
+                assert!(
+                    self.visitors[&chat.visitor].superseded_by.is_none(),
+                    "a chat is left behind"
+                );
+                assert!(self.visitors.contains_key(&chat.origin));
+            }
+            let mut holders = HashSet::new();
+            for (holder, _) in self.provided.values() {
+                assert!(holders.insert(holder), "two provided ids share a visitor");
+                let stored = &self.visitors[holder];
+                assert!(stored.identified && stored.superseded_by.is_none());
+            }
+            for stored in self.channels.values().map(|holder| &self.visitors[holder]) {
+                assert!(stored.superseded_by.is_none() && !stored.forgotten);
+            }
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Cookie {
+        Brought(u8),
+        Issued(prop::sample::Index),
+        OfProvided(usize),
+        OfChannel(usize),
+    }
+
+    impl Cookie {
+        fn id(&self, world: &World, policy: &Policy) -> Option<Uuid> {
+            match self {
+                Self::Brought(number) => Some(Uuid::from_u128(0x1000 + u128::from(*number))),
+                Self::Issued(index) => {
+                    (!world.issued.is_empty()).then(|| *index.get(&world.issued))
+                }
+                Self::OfProvided(person) => computed_id(
+                    policy,
+                    &asking(Asker::Call, Some(*person), None, None),
+                    Target::FromProvided,
+                    0,
+                ),
+                Self::OfChannel(person) => computed_id(
+                    policy,
+                    &asking(Asker::Call, None, Some(*person), None),
+                    Target::FromChannel,
+                    0,
+                ),
+            }
+        }
+    }
+
+    fn asking(
+        asker: Asker,
+        provided: Option<usize>,
+        channel: Option<usize>,
+        cookie: Option<Uuid>,
+    ) -> Request {
+        Request {
+            asker,
+            provided: provided.map(|person| PROVIDED[person].into()),
+            channel: channel.map(|person| telegram(CHANNELS[person])),
+            cookie,
+            notes: Vec::new(),
+        }
+    }
+
+    fn cookies() -> impl Strategy<Value = Cookie> {
+        prop_oneof![
+            3 => (0_u8..4).prop_map(Cookie::Brought),
+            4 => any::<prop::sample::Index>().prop_map(Cookie::Issued),
+            1 => (0_usize..3).prop_map(Cookie::OfProvided),
+            1 => (0_usize..3).prop_map(Cookie::OfChannel),
+        ]
+    }
+
+    #[derive(Debug, Clone)]
+    enum Event {
+        Request(Asker, Option<usize>, Option<usize>, Option<Cookie>),
+        Authorize(prop::sample::Index, usize),
+        Undo(prop::sample::Index),
+        Forget(prop::sample::Index),
+        Policy(Policy),
+    }
+
+    fn events() -> impl Strategy<Value = Event> {
+        let person = || proptest::option::of(0_usize..3);
+        prop_oneof![
+            12 => (askers(), person(), person(), proptest::option::of(cookies()))
+                .prop_map(|(asker, provided, channel, cookie)| {
+                    Event::Request(asker, provided, channel, cookie)
+                }),
+            3 => (any::<prop::sample::Index>(), 0_usize..3)
+                .prop_map(|(chat, person)| Event::Authorize(chat, person)),
+            1 => any::<prop::sample::Index>().prop_map(Event::Undo),
+            1 => any::<prop::sample::Index>().prop_map(Event::Forget),
+            1 => policies().prop_map(Event::Policy),
+        ]
+    }
+
+    fn resolve_twice(world: &mut World, policy: &Policy, request: &Request) {
+        let before = world.clone();
+        let decision = world.decide(policy, request);
+        let seen = decide(policy, request, &world.facts(request), &[]).target;
+        let answer = match request.asker {
+            Asker::Call => world.resolve(policy, request),
+            Asker::ChatRow => world.chat(policy, request),
+        };
+        if let Target::Known(found) = seen {
+            assert_eq!(found, answer, "finding and resolving differ");
+        }
+        if !decision.writes() {
+            assert_eq!(before.visitors.len(), world.visitors.len());
+            assert_eq!(before.rebinds.len(), world.rebinds.len());
+            assert_eq!(before.channels, world.channels);
+        }
+        let stored = &world.visitors[&answer];
+        assert!(!stored.forgotten && stored.superseded_by.is_none());
+        for (provided, (holder, _)) in &before.provided {
+            assert_eq!(world.provided[provided].0, *holder, "a pair came apart");
+        }
+        for (position, chat) in before.chats.iter().enumerate() {
+            assert_eq!(world.chats[position].origin, chat.origin);
+        }
+
+        let again = match decision.basis {
+            Basis::None => Request {
+                cookie: Some(answer),
+                ..request.clone()
+            },
+            _ => request.clone(),
+        };
+        let second = world.decide(policy, &again);
+        assert_eq!(second.target, Target::Known(answer), "another answer");
+        assert!(!second.writes(), "the second time is written");
+        let by_cookie = Request {
+            cookie: Some(answer),
+            ..nothing(Asker::ChatRow)
+        };
+        let carried = world.decide(policy, &by_cookie);
+        assert_eq!(carried.target, Target::Known(answer));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 1500,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn whatever_happens_the_promises_hold_after_every_step(
+            first in policies(),
+            events in proptest::collection::vec(events(), 1..40),
+        ) {
+            let mut world = World::default();
+            let mut policy = first;
+            let mut tombstones: HashSet<Uuid> = HashSet::new();
+            for event in events {
+                match event {
+                    Event::Request(asker, provided, channel, cookie) => {
+                        let cookie = cookie.and_then(|cookie| cookie.id(&world, &policy));
+                        let request = asking(asker, provided, channel, cookie);
+                        resolve_twice(&mut world, &policy, &request);
+                    }
+                    Event::Authorize(index, person) => {
+                        if world.chats.is_empty() {
+                            continue;
+                        }
+                        let position = index.index(world.chats.len());
+                        let left = world.chats[position].visitor;
+                        if world.visitors[&left].forgotten {
+                            continue;
+                        }
+                        let request = asking(Asker::ChatRow, Some(person), None, Some(left));
+                        let counts = world.decide(&policy, &request).basis == Basis::Provided;
+                        let visitor = world.resolve(&policy, &request);
+                        world.chats[position].visitor = visitor;
+                        if counts {
+                            prop_assert_eq!(visitor, world.provided[PROVIDED[person]].0);
+                        } else {
+                            prop_assert_eq!(visitor, left);
+                        }
+                    }
+                    Event::Undo(index) => {
+                        if !world.rebinds.is_empty() {
+                            world.undo(index.index(world.rebinds.len()));
+                        }
+                    }
+                    Event::Forget(index) => {
+                        if !world.issued.is_empty() {
+                            world.forget(*index.get(&world.issued));
+                        }
+                    }
+                    Event::Policy(changed) => policy = changed,
+                }
+                world.check();
+                tombstones.extend(
+                    world
+                        .visitors
+                        .iter()
+                        .filter(|(_, stored)| stored.forgotten)
+                        .map(|(id, _)| *id),
+                );
+                for id in &tombstones {
+                    prop_assert!(world.visitors[id].forgotten && !world.has_identifiers(*id));
+                }
+            }
+        }
+
+        #[test]
+        fn for_one_persons_identifiers_the_order_of_arrival_does_not_matter(
+            (calls, md5, setting, steps) in (
+                any::<bool>(),
+                any::<bool>(),
+                prop_oneof![
+                    Just(IdentifiedCookie::Auto),
+                    Just(IdentifiedCookie::Accept),
+                    Just(IdentifiedCookie::Ignore)
+                ],
+                proptest::collection::vec((0_usize..2, 0_usize..2, 0_u8..3), 0..6),
+            )
+                .prop_flat_map(|(calls, md5, setting, extra)| {
+                    let mut steps: Vec<Step> = extra
+                        .into_iter()
+                        .map(|(person, device, kind)| match kind {
+                            0 => Step::CookieChat(person, device),
+                            1 => Step::ChannelChat(person),
+                            _ => Step::BothChat(person, device),
+                        })
+                        .collect();
+                    for person in 0..2 {
+                        steps.push(Step::ChannelLogin(person));
+                        for device in 0..2 {
+                            steps.push(Step::CookieChat(person, device));
+                            steps.push(Step::CookieLogin(person, device));
+                        }
+                    }
+                    (Just(calls), Just(md5), Just(setting), Just(steps).prop_shuffle())
+                }),
+        ) {
+            let policy = Policy {
+                derivation: if md5 { Derivation::Md5 } else { Derivation::UuidV5 },
+                identified_cookie: setting,
+                require_signature: calls,
+                ..Policy::for_tests()
+            };
+            let mut world = World::default();
+            let cookies: Vec<Uuid> = (0..4_u128)
+                .map(|number| {
+                    if calls {
+                        world.resolve(&policy, &nothing(Asker::Call))
+                    } else {
+                        Uuid::from_u128(0x2000 + number)
+                    }
+                })
+                .collect();
+            let login = if calls { Asker::Call } else { Asker::ChatRow };
+            let mut persons = Vec::new();
+            for step in steps {
+                let (person, request) = step.request(login, &cookies);
+                if request.asker == Asker::ChatRow {
+                    world.chat(&policy, &request);
+                    persons.push(person);
+                } else {
+                    world.resolve(&policy, &request);
+                }
+                world.check();
+            }
+            let homes = [0, 1].map(|person| world.provided[PROVIDED[person]].0);
+            prop_assert_ne!(homes[0], homes[1]);
+            for (chat, person) in world.chats.iter().zip(&persons) {
+                prop_assert_eq!(chat.visitor, homes[*person]);
+            }
+            for (person, home) in homes.into_iter().enumerate() {
+                let request = asking(Asker::Call, Some(person), None, None);
+                prop_assert_eq!(
+                    computed_id(&policy, &request, Target::FromProvided, 0),
+                    Some(home)
+                );
+                prop_assert_eq!(world.channels[CHANNELS[person]], home);
+                for device in 0..2 {
+                    let cookie = cookies[person * 2 + device];
+                    prop_assert_eq!(world.visitor(cookie).map(|it| it.id), Some(home));
+                }
+            }
+        }
+    }
+
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        CookieChat(usize, usize),
+        ChannelChat(usize),
+        BothChat(usize, usize),
+        CookieLogin(usize, usize),
+        ChannelLogin(usize),
+    }
+
+    impl Step {
+        fn request(self, login: Asker, cookies: &[Uuid]) -> (usize, Request) {
+            let chat = Asker::ChatRow;
+            let cookie = |person: usize, device: usize| Some(cookies[person * 2 + device]);
+            match self {
+                Self::CookieChat(person, device) => {
+                    (person, asking(chat, None, None, cookie(person, device)))
+                }
+                Self::ChannelChat(person) => (person, asking(chat, None, Some(person), None)),
+                Self::BothChat(person, device) => (
+                    person,
+                    asking(chat, None, Some(person), cookie(person, device)),
+                ),
+                Self::CookieLogin(person, device) => (
+                    person,
+                    asking(login, Some(person), None, cookie(person, device)),
+                ),
+                Self::ChannelLogin(person) => {
+                    (person, asking(login, Some(person), Some(person), None))
+                }
+            }
+        }
+    }
+
+    fn chat(world: &mut World, provided: Option<usize>, cookie: Uuid) -> Uuid {
+        let request = asking(Asker::ChatRow, provided, None, Some(cookie));
+        world.chat(&Policy::for_tests(), &request)
+    }
+
+    #[test]
+    fn a_chat_before_the_login_and_a_chat_after_it_end_on_one_visitor() {
+        let mut before = World::default();
+        chat(&mut before, None, K);
+        let after_login = chat(&mut before, Some(0), K);
+        let mut after = World::default();
+        assert_eq!(chat(&mut after, Some(0), K), after_login);
+        assert_eq!(chat(&mut after, None, K), after_login);
+        for world in [before, after] {
+            assert!(world.chats.iter().all(|chat| chat.visitor == after_login));
+        }
+    }
+
+    #[test]
+    fn a_shared_cookie_belongs_to_its_first_login() {
+        let mut world = World::default();
+        chat(&mut world, None, K);
+        let first = chat(&mut world, Some(0), K);
+        let second = chat(&mut world, Some(1), K);
+        let third = chat(&mut world, Some(2), K);
+        assert_eq!(HashSet::from([first, second, third]).len(), 3);
+        assert_eq!(chat(&mut world, None, K), first);
+        assert_eq!(world.count(first), 3);
+        world.check();
+    }
+
+    #[test]
+    fn a_visitor_claimed_by_the_first_login_is_not_absorbed_by_the_second() {
+        let mut world = World::default();
+        let keep = Policy {
+            on_authorization: OnAuthorization::Keep,
+            ..Policy::for_tests()
+        };
+        chat(&mut world, None, K);
+        let login = |person| asking(Asker::ChatRow, Some(person), None, Some(K));
+        let first = world.chat(&keep, &login(0));
+        let second = chat(&mut world, Some(1), K);
+        assert_eq!((world.count(K), world.count(second)), (1, 1));
+        assert_eq!(chat(&mut world, Some(0), K), first);
+        assert_eq!((world.count(K), world.count(first)), (0, 3));
+    }
+
+    #[test]
+    fn the_same_identifier_after_forgetting_is_a_new_visitor() {
+        let mut world = World::default();
+        chat(&mut world, None, K);
+        let forgotten = chat(&mut world, Some(0), K);
+        world.forget(forgotten);
+        let known = world.visitors.len();
+        let fresh = chat(&mut world, Some(0), K);
+        assert_ne!(fresh, forgotten);
+        assert_eq!(world.visitors.len(), known + 1);
+        assert_ne!(chat(&mut world, None, K), K);
+        assert_ne!(chat(&mut world, None, forgotten), forgotten);
+    }
+
+    #[test]
+    fn a_visitor_that_holds_the_id_computed_from_its_own_login_is_identified_in_place() {
+        let mut world = World::default();
+        let policy = Policy::for_tests();
+        let own = Cookie::OfProvided(0).id(&world, &policy).unwrap();
+        assert_eq!(chat(&mut world, None, own), own);
+        assert_eq!(chat(&mut world, Some(0), own), own);
+        assert!(world.visitors[&own].identified);
+        assert!(world.rebinds.is_empty());
+        assert_eq!(world.count(own), 2);
+    }
+
+    #[test]
+    fn joining_oneself_by_a_computed_id_is_a_no_op_under_every_policy() {
+        for (on_authorization, max_rebinds) in [
+            (OnAuthorization::Rebind, 1000),
+            (OnAuthorization::Rebind, 0),
+            (OnAuthorization::Keep, 1000),
+        ] {
+            let policy = Policy {
+                on_authorization,
+                max_rebinds,
+                ..Policy::for_tests()
+            };
+            let mut world = World::default();
+            let own = Cookie::OfProvided(0).id(&world, &policy).unwrap();
+            chat(&mut world, None, own);
+            let login = asking(Asker::Call, Some(0), None, Some(own));
+            let (answer, decision) = world.resolve_and_tell(&policy, &login);
+            assert_eq!(answer, own);
+            assert!(world.visitors[&own].claimed_by.is_none());
+            assert!(decision.notes.is_empty(), "{:?}", decision.notes);
+        }
+    }
+}

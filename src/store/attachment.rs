@@ -59,6 +59,7 @@ pub struct AttachedTable {
     lock: Statement,
     move_all: Statement,
     key_of: Statement,
+    put_back: Statement,
 }
 
 /// Keys of moved rows, as a JSON array in text form, with their number.
@@ -350,6 +351,16 @@ impl AttachedTable {
                 group by n.part
                 order by n.part"
             )),
+            put_back: Statement::over_table(format!(
+                "update {name} as t
+                set {visitor} = $2
+                where {of_account}
+                    and t.{visitor} operator(pg_catalog.=) $3
+                    and {key} operator(pg_catalog.=) any (
+                        select k.value
+                        from pg_catalog.jsonb_array_elements($4::pg_catalog.jsonb) as k (value)
+                    )"
+            )),
             columns,
         }
     }
@@ -411,5 +422,22 @@ impl AttachedTable {
         let values: Vec<Value<'_>> = key.iter().map(|part| Value::Text(Some(part))).collect();
         let rows = as_role(self.owner, || self.key_of.run(Mode::Newest, &values))?;
         Ok(rows.get(0, 1).unwrap_or_else(|| "[]".to_owned()))
+    }
+
+    /// Puts rows of these keys that are still with `to` back to `from`, and counts them.
+    pub fn put_chats_back(
+        &self,
+        account: &str,
+        from: Uuid,
+        to: Uuid,
+        keys: &str,
+    ) -> Result<usize, IdentityError> {
+        let values = [
+            Value::Text(Some(account)),
+            Value::Uuid(Some(from)),
+            Value::Uuid(Some(to)),
+            Value::Json(Some(keys)),
+        ];
+        Ok(as_role(self.owner, || self.put_back.run(Mode::Newest, &values))?.len())
     }
 }

@@ -3,12 +3,14 @@
 
 pub mod attach;
 pub mod attachment;
+pub mod explain;
 pub mod history;
 pub mod identity;
 pub mod policy;
 pub mod rebind;
 pub mod resolve;
 pub mod spi;
+pub mod undo;
 
 /// A statement kept for the life of the backend, in a name: `NAME.with(|statement| statement.run(...))`.
 macro_rules! statement {

@@ -47,10 +47,11 @@ pub fn is_moving(from: Uuid, to: Uuid) -> bool {
     MOVES.with(|moves| moves.borrow().last() == Some(&(from, to)))
 }
 
-struct Moving;
+/// While it lives, changes of rows from one visitor to another are known to be ours.
+pub struct Moving;
 
 impl Moving {
-    fn begin(from: Uuid, to: Uuid) -> Self {
+    pub fn begin(from: Uuid, to: Uuid) -> Self {
         MOVES.with(|moves| moves.borrow_mut().push((from, to)));
         Self
     }

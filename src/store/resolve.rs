@@ -55,6 +55,8 @@ pub enum Stance {
 pub struct Prepared {
     pub visitor_id: Uuid,
     pub decision: Decision,
+    /// The visitor was known by its id and got its provided id just now.
+    pub identified_in_place: bool,
     /// To be superseded by this transaction.
     pub absorb: Vec<Uuid>,
     /// To be claimed.
@@ -106,7 +108,10 @@ impl From<Refusal> for IdentityError {
     }
 }
 
-fn request_of(account: &str, raw: RawRequest<'_>) -> Result<(Rc<Policy>, Request), IdentityError> {
+pub(super) fn request_of(
+    account: &str,
+    raw: RawRequest<'_>,
+) -> Result<(Rc<Policy>, Request), IdentityError> {
     let policy = policy(account)?;
     let channels = custom_channels()?;
     let request = Request::from_call(raw, &policy, &channels)?;
@@ -129,14 +134,14 @@ pub fn find(account: &str, raw: RawRequest<'_>) -> Result<Option<Uuid>, Identity
 pub fn resolve(account: &str, raw: RawRequest<'_>) -> Result<Resolution, IdentityError> {
     connect(|| {
         let (policy, request) = request_of(account, raw)?;
-        let known = facts(Mode::ReadOnly, account, &request)?;
+        let known = facts(Mode::OwnWork, account, &request)?;
         let read_only = is_read_only();
         let mut first = None;
         if !known.pending || read_only {
             let decision = judge(&policy, &request, &known)?;
             match decision.target {
                 Target::Known(visitor_id) if !decision.writes() => {
-                    return Ok(answer(visitor_id, &decision, &[], &[], 0));
+                    return Ok(answer(visitor_id, &decision, false, &[], &[], 0));
                 }
                 _ => first = Some(decision),
             }
@@ -150,7 +155,11 @@ pub fn resolve(account: &str, raw: RawRequest<'_>) -> Result<Resolution, Identit
 }
 
 /// Decides, after reading what has to be known of the visitors that might be absorbed.
-fn judge(policy: &Policy, request: &Request, known: &Facts) -> Result<Decision, IdentityError> {
+pub(super) fn judge(
+    policy: &Policy,
+    request: &Request,
+    known: &Facts,
+) -> Result<Decision, IdentityError> {
     let mut candidates = Vec::new();
     if policy.on_authorization == OnAuthorization::Rebind {
         for visitor in rebind_candidates(policy, request, known) {
@@ -169,6 +178,7 @@ fn judge(policy: &Policy, request: &Request, known: &Facts) -> Result<Decision, 
 fn answer(
     visitor_id: Uuid,
     decision: &Decision,
+    identified_in_place: bool,
     previous: &[Uuid],
     rebind_ids: &[i64],
     chats: i64,
@@ -176,6 +186,7 @@ fn answer(
     let outcome = match decision.outcome() {
         // Somebody else absorbed them between the decision and the deed.
         Outcome::Authorized if previous.is_empty() => Outcome::Switched,
+        Outcome::Recognized if identified_in_place => Outcome::Created,
         outcome if previous.is_empty() => outcome,
         _ => Outcome::Authorized,
     };
@@ -311,6 +322,7 @@ pub fn prepare(
     let mut held = Held::default();
     let mut first = first;
     let mut completed = Vec::new();
+    let mut identified_in_place = false;
     for _ in 0..MOST_ROUNDS {
         let decision = match first.take() {
             Some(decision) => decision,
@@ -343,33 +355,33 @@ pub fn prepare(
         let Some(visitor_id) = bind_target(policy, request, decision.target)? else {
             continue;
         };
+        if decision.effects.iter().any(|(id, _)| *id == visitor_id) {
+            // The visitor that was met holds the very id that is computed from the provided id, and is identified in
+            // place: nothing is left to absorb, so what was decided about it does not stand.
+            identified_in_place = true;
+            continue;
+        }
         if !bind_rest(account, request, &decision, visitor_id)? {
             continue;
         }
-        // A visitor that holds the id computed from its own provided id has just been identified in place.
-        let other = |id: &Uuid| *id != visitor_id;
         return Ok(Prepared {
             visitor_id,
-            absorb: absorb.into_iter().filter(other).collect(),
-            claim: decision.newly_claimed().filter(other).collect(),
+            identified_in_place,
+            absorb,
+            claim: decision.newly_claimed().collect(),
             owe: decision
                 .absorbed()
-                .filter(|id| held.yielded.contains(id) && other(id))
+                .filter(|id| held.yielded.contains(id))
                 .collect(),
             settled: completed
                 .into_iter()
                 .filter(|(_, to, _)| *to == visitor_id)
                 .map(|(from, _, rebound)| (from, rebound))
                 .collect(),
-            decision: without_self(decision, visitor_id),
+            decision,
         });
     }
     Err(IdentityError::Serialization)
-}
-
-fn without_self(mut decision: Decision, visitor_id: Uuid) -> Decision {
-    decision.effects.retain(|(id, _)| *id != visitor_id);
-    decision
 }
 
 /// Binds the channel id and the alias of a decision. False: somebody else was first, and the facts must be read again.
@@ -431,6 +443,7 @@ pub fn complete(
     Ok(answer(
         target,
         &prepared.decision,
+        prepared.identified_in_place,
         &previous,
         &rebind_ids,
         chats,

@@ -13,6 +13,9 @@ use uuid::Uuid;
 pub enum Mode {
     /// The caller's own snapshot, no locks, no writes: works on a standby and takes no transaction id.
     ReadOnly,
+    /// The caller's own snapshot while it shows all that this transaction has done; a new one after that, so that several
+    /// calls in one statement see each other. No locks, no writes.
+    OwnWork,
     /// A new snapshot at READ COMMITTED, the transaction's above it.
     Write,
     /// The newest snapshot at every level; above READ COMMITTED a row that the transaction's own snapshot does not show
@@ -138,11 +141,16 @@ impl Statement {
             nulls.push(if datum.is_none() { b'n' } else { b' ' } as std::ffi::c_char);
             datums.push(datum.unwrap_or(pg_sys::Datum::from(0)));
         }
+        let mode = match mode {
+            Mode::OwnWork if own_work_is_visible() => Mode::ReadOnly,
+            Mode::OwnWork => Mode::Write,
+            mode => mode,
+        };
         // SAFETY: inside an SPI connection; the plan is kept; datums and nulls have one entry a parameter and outlive
         // the call; SPI copies the snapshots that it is given.
         let status = unsafe {
             match mode {
-                Mode::ReadOnly | Mode::Write => pg_sys::SPI_execute_plan(
+                Mode::ReadOnly | Mode::OwnWork | Mode::Write => pg_sys::SPI_execute_plan(
                     plan,
                     datums.as_mut_ptr(),
                     nulls.as_ptr(),
@@ -248,6 +256,15 @@ impl Rows {
 /// Runs `body` inside an SPI connection.
 pub fn connect<R>(body: impl FnOnce() -> Result<R, IdentityError>) -> Result<R, IdentityError> {
     pgrx::Spi::connect(|_| body())
+}
+
+/// Whether the active snapshot shows everything that this transaction has written.
+fn own_work_is_visible() -> bool {
+    // SAFETY: plain reads of backend-local state; a snapshot is active while a function runs.
+    unsafe {
+        pg_sys::ActiveSnapshotSet()
+            && (*pg_sys::GetActiveSnapshot()).curcid >= pg_sys::GetCurrentCommandId(false)
+    }
 }
 
 /// True at REPEATABLE READ and SERIALIZABLE.

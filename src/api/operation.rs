@@ -1,0 +1,70 @@
+//! What a DBA does by hand, as SQL functions: undo a rebinding, explain a resolution.
+
+use super::reported;
+use crate::resolution::RawRequest;
+use crate::settings::effective_account;
+use crate::store::explain::explain;
+use crate::store::spi::from_pg;
+use crate::store::undo::undo;
+use pgrx::iter::TableIterator;
+use pgrx::pg_sys;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn undo_rebind(
+    rebind_id: Option<i64>,
+    account: Option<&str>,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(moved_table, pg_sys::Oid),
+            name!(put_back, i64),
+            name!(left_alone, i64),
+        ),
+    >,
+    ErrorReport,
+> {
+    let done = effective_account(account)
+        .and_then(|account| undo(&account, rebind_id.unwrap_or_default()));
+    let rows = reported(done)?
+        .into_iter()
+        .map(|table| (table.moved_table, table.put_back, table.left_alone));
+    Ok(TableIterator::new(rows.collect::<Vec<_>>()))
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn explain_resolution(
+    provided_visitor_id: Option<&str>,
+    channel_type: Option<&str>,
+    channel_user_id: Option<&str>,
+    visitor_id: Option<pgrx::Uuid>,
+    channel_id: Option<&str>,
+    account: Option<&str>,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(step, i32),
+            name!(topic, String),
+            name!(finding, String),
+        ),
+    >,
+    ErrorReport,
+> {
+    let raw = RawRequest {
+        provided_visitor_id,
+        channel_type,
+        channel_user_id,
+        visitor_id: visitor_id.map(from_pg),
+        channel_id,
+    };
+    let steps = effective_account(account).and_then(|account| explain(&account, raw));
+    let rows = (1..)
+        .zip(reported(steps)?)
+        .map(|(step, (topic, finding))| (step, topic, finding));
+    Ok(TableIterator::new(rows.collect::<Vec<_>>()))
+}

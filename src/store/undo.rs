@@ -1,0 +1,197 @@
+//! Takes a rebinding back, as far as what it moved is still where it put it.
+//! May touch: the identity tables, the log, and the attached tables through `attachment`.
+
+use super::attachment::attached_tables;
+use super::identity::{lock_visitor, Lock};
+use super::rebind::Moving;
+use super::spi::{connect, Mode, Value};
+use super::statement;
+use crate::error::IdentityError;
+use pgrx::pg_sys;
+use uuid::Uuid;
+
+/// What an undo did with one table.
+pub struct PutBack {
+    pub moved_table: pg_sys::Oid,
+    /// Rows that are with the former visitor again.
+    pub put_back: i64,
+    /// Rows that had gone elsewhere since, or are gone.
+    pub left_alone: i64,
+}
+
+statement!(
+    REBINDING,
+    "select r.from_visitor_id, r.to_visitor_id, r.kind operator(pg_catalog.=) 'visitor',
+        r.undone_at is not null
+    from visitor_identity.rebind as r
+    where r.account operator(pg_catalog.=) $1
+        and r.rebind_id operator(pg_catalog.=) $2
+    for update"
+);
+
+statement!(
+    MARK,
+    "update visitor_identity.rebind as r
+    set undone_at = pg_catalog.now()
+    where r.account operator(pg_catalog.=) $1
+        and r.rebind_id operator(pg_catalog.=) $2"
+);
+
+statement!(
+    KEYS,
+    "select k.moved_table::pg_catalog.oid, pg_catalog.jsonb_array_length(k.keys)::pg_catalog.int8,
+        k.keys::pg_catalog.text,
+        k.moved_table operator(pg_catalog.=) 'visitor_identity.visitor'::pg_catalog.regclass,
+        k.moved_table operator(pg_catalog.=) 'visitor_identity.channel_identity'::pg_catalog.regclass
+    from visitor_identity.rebind_row as k
+    where k.account operator(pg_catalog.=) $1
+        and k.rebind_id operator(pg_catalog.=) $2
+    order by k.moved_table, k.part"
+);
+
+statement!(
+    RELEASE,
+    "update visitor_identity.visitor as v
+    set superseded_by = null
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2
+        and v.superseded_by operator(pg_catalog.=) $3"
+);
+
+statement!(
+    POINTERS_BACK,
+    "update visitor_identity.visitor as v
+    set superseded_by = $2
+    where v.account operator(pg_catalog.=) $1
+        and v.superseded_by operator(pg_catalog.=) $3
+        and v.visitor_id operator(pg_catalog.=) any (
+            select k.value::pg_catalog.uuid
+            from pg_catalog.jsonb_array_elements_text($4::pg_catalog.jsonb) as k (value)
+        )"
+);
+
+statement!(
+    CHANNELS_BACK,
+    "update visitor_identity.channel_identity as c
+    set visitor_id = $2
+    from pg_catalog.jsonb_to_recordset($4::pg_catalog.jsonb) as k (
+        channel_type pg_catalog.text, channel_id pg_catalog.text, channel_user_id pg_catalog.text
+    )
+    where c.account operator(pg_catalog.=) $1
+        and c.channel_user_id operator(pg_catalog.=) k.channel_user_id
+        and c.channel_type operator(pg_catalog.=) k.channel_type
+        and c.channel_id operator(pg_catalog.=) k.channel_id
+        and c.visitor_id operator(pg_catalog.=) $3"
+);
+
+fn cannot(detail: &str, hint: &str) -> IdentityError {
+    IdentityError::Attachment {
+        message: "the rebinding cannot be undone".to_owned(),
+        detail: detail.to_owned(),
+        hint: hint.to_owned(),
+    }
+}
+
+/// `undo_rebind`. Errors: 42704 for an unknown rebinding; 55000 when it was undone before, when its target is itself
+/// superseded or forgotten, or when its source was absorbed by somebody else since.
+pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError> {
+    connect(|| {
+        super::policy::policy(account)?;
+        let id = [Value::Text(Some(account)), Value::Int8(Some(rebind_id))];
+        let rows = REBINDING.with(|statement| statement.run(Mode::Write, &id))?;
+        let (Some(from), Some(to)) = (rows.uuid(0, 1), rows.uuid(0, 2)) else {
+            return Err(IdentityError::UnknownRebinding);
+        };
+        let whole_visitor = rows.truth(0, 3);
+        if rows.truth(0, 4) {
+            return Err(cannot(
+                "It was undone before.",
+                "Look at undone_at in visitor_identity.rebind.",
+            ));
+        }
+        let mut pair = [from, to];
+        pair.sort_unstable();
+        for visitor in pair {
+            let locked = lock_visitor(account, visitor, Lock::Take)?;
+            let stands = locked.is_some_and(|row| {
+                !row.visitor.forgotten
+                    && match row.superseded_by {
+                        None => visitor == to || !whole_visitor,
+                        Some(survivor) => visitor == from && whole_visitor && survivor == to,
+                    }
+            });
+            if !stands {
+                return Err(cannot(
+                    "One of the two visitors was absorbed by another or forgotten since.",
+                    "Undo the later rebinding first; visitor_identity.rebind lists them.",
+                ));
+            }
+        }
+        MARK.with(|statement| statement.run(Mode::Newest, &id))?;
+        if whole_visitor {
+            let values = [id[0], Value::Uuid(Some(from)), Value::Uuid(Some(to))];
+            RELEASE.with(|statement| statement.run(Mode::Newest, &values))?;
+        }
+        put_back(account, &id, from, to)
+    })
+}
+
+fn put_back(
+    account: &str,
+    id: &[Value<'_>; 2],
+    from: Uuid,
+    to: Uuid,
+) -> Result<Vec<PutBack>, IdentityError> {
+    let parts = KEYS.with(|statement| statement.run(Mode::Write, id))?;
+    let mut done: Vec<PutBack> = Vec::new();
+    for row in 0..parts.len() {
+        let (Some(moved_table), Some(keys)) = (
+            parts.get::<pg_sys::Oid>(row, 1),
+            parts.get::<String>(row, 3),
+        ) else {
+            continue;
+        };
+        let total = parts.number(row, 2);
+        let values = [
+            Value::Text(Some(account)),
+            Value::Uuid(Some(from)),
+            Value::Uuid(Some(to)),
+            Value::Json(Some(&keys)),
+        ];
+        let count = if parts.truth(row, 4) {
+            POINTERS_BACK
+                .with(|statement| statement.run(Mode::Newest, &values))?
+                .len()
+        } else if parts.truth(row, 5) {
+            CHANNELS_BACK
+                .with(|statement| statement.run(Mode::Newest, &values))?
+                .len()
+        } else {
+            let tables = attached_tables()?;
+            match tables.iter().find(|table| table.relation == moved_table) {
+                Some(table) => {
+                    let _moving = Moving::begin(to, from);
+                    table.put_chats_back(account, from, to, &keys)?
+                }
+                // Detached or dropped since: its rows are not ours to move.
+                None => 0,
+            }
+        };
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        match done
+            .last_mut()
+            .filter(|last| last.moved_table == moved_table)
+        {
+            Some(last) => {
+                last.put_back += count;
+                last.left_alone += total - count;
+            }
+            None => done.push(PutBack {
+                moved_table,
+                put_back: count,
+                left_alone: total - count,
+            }),
+        }
+    }
+    Ok(done)
+}
