@@ -34,6 +34,7 @@ revoke execute on function
     visitor_identity.derive_visitor_id(text, text),
     visitor_identity.chat_row_before(),
     visitor_identity.chat_row_after(),
+    visitor_identity.chat_row_leaves(),
     visitor_identity.attach_chat_table(regclass, name, name, name, name, name, name, name, name, name, text, text),
     visitor_identity.detach_table(regclass, boolean),
     visitor_identity.create_chat_store(name),

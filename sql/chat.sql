@@ -16,6 +16,14 @@ as 'MODULE_PATHNAME', 'chat_row_after_wrapper';
 comment on function visitor_identity.chat_row_after() is
 'Trigger function of attached tables: absorbs the visitors that an authorization showed, once the row has really been written.';
 
+create function visitor_identity.chat_row_leaves()
+returns trigger
+language c security definer
+as 'MODULE_PATHNAME', 'chat_row_leaves_wrapper';
+
+comment on function visitor_identity.chat_row_leaves() is
+'Trigger function of attached partitioned tables: notes a row that leaves its partition, so that its arrival in another one is known for what it is.';
+
 create function visitor_identity.attach_chat_table(
     chat_table regclass,
     visitor_id name default 'visitor_id',

@@ -13,8 +13,8 @@ use crate::store::attachment::{row_shape, AccountOf, RowShape};
 use crate::store::policy::announce_change;
 use crate::store::rebind::{is_moving, log_row, MovedRow, Reason};
 use crate::store::resolve::{
-    complete, facts_of_plain_row, prepare, prepare_plain_row, provided_visitor_of_row,
-    request_of_row, transaction_ended, Prepared, Stance,
+    complete, facts_of_plain_row, keep_without_waiting, prepare, prepare_plain_row,
+    provided_visitor_of_row, request_of_row, transaction_ended, Prepared, Stance,
 };
 use crate::store::spi::{connect, from_pg, to_pg};
 use pgrx::datum::{FromDatum, IntoDatum};
@@ -41,6 +41,7 @@ type RowKey = (pg_sys::Oid, Vec<String>);
 
 thread_local! {
     static DECIDED: RefCell<HashMap<RowKey, Decided>> = RefCell::new(HashMap::new());
+    static LEAVING: RefCell<Option<Leaving>> = const { RefCell::new(None) };
 }
 
 #[pgrx::pg_guard]
@@ -54,6 +55,7 @@ unsafe extern "C-unwind" fn at_end_of_transaction(
         XACT_EVENT_COMMIT | XACT_EVENT_ABORT | XACT_EVENT_PREPARE
     ) {
         DECIDED.with(|decided| decided.borrow_mut().clear());
+        LEAVING.with(|leaving| leaving.borrow_mut().take());
         transaction_ended();
     }
 }
@@ -81,6 +83,18 @@ pub fn register() {
         pg_sys::RegisterXactCallback(Some(at_end_of_transaction), std::ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(at_end_of_subtransaction), std::ptr::null_mut());
     }
+}
+
+/// The row that BEFORE DELETE saw last, and in which command: in a row movement between partitions the very next thing
+/// is its BEFORE INSERT, within the same command.
+struct Leaving {
+    row: RowKey,
+    command: pg_sys::CommandId,
+}
+
+fn current_command() -> pg_sys::CommandId {
+    // SAFETY: a plain read of transaction state.
+    unsafe { pg_sys::GetCurrentCommandId(false) }
 }
 
 /// One version of a row.
@@ -179,7 +193,7 @@ struct Settled {
     account: Option<String>,
 }
 
-/// The trigger call.
+/// The trigger call. Of a DELETE, `new` is the row that goes.
 struct Call {
     relation: pg_sys::Oid,
     new: Row,
@@ -214,7 +228,7 @@ impl Call {
                 return Err(misuse());
             }
             match event & pg_sys::TRIGGER_EVENT_OPMASK {
-                pg_sys::TRIGGER_EVENT_INSERT => Ok(Self {
+                pg_sys::TRIGGER_EVENT_INSERT | pg_sys::TRIGGER_EVENT_DELETE => Ok(Self {
                     relation,
                     new: row((*data).tg_trigtuple),
                     old: None,
@@ -266,6 +280,17 @@ fn plain(account_row: &Request, cookie: Option<Uuid>) -> Request {
     }
 }
 
+/// Whether an inserted row is one that an UPDATE takes to another partition just now.
+fn is_moving_partition(shape: &RowShape, key: &[String]) -> bool {
+    LEAVING
+        .with(|leaving| leaving.borrow_mut().take())
+        .is_some_and(|leaving| {
+            leaving.command == current_command()
+                && leaving.row.0 == shape.table.relation
+                && leaving.row.1 == key
+        })
+}
+
 /// A row that arrives with an origin has been stored before: it moves to another partition, or is loaded again. It
 /// keeps its visitor; resolving it again by its channel id could hand it to whoever holds that id today.
 fn before_insert(call: &Call, shape: &RowShape) -> Result<Settled, IdentityError> {
@@ -276,7 +301,14 @@ fn before_insert(call: &Call, shape: &RowShape) -> Result<Settled, IdentityError
     let origin = row.uuid(shape.origin);
     let (policy, request) = request_of_row(&account, identifiers.raw(visitor_id))?;
     let stored_before = origin.is_some() && visitor_id.is_some();
-    let visitor = if stored_before || (request.provided.is_none() && request.channel.is_none()) {
+    let moves = stored_before && is_moving_partition(shape, &row.key(shape, &account));
+    let kept = match visitor_id.filter(|_| moves) {
+        Some(visitor) => keep_without_waiting(&account, visitor)?,
+        None => None,
+    };
+    let visitor = if let Some(kept) = kept {
+        kept
+    } else if stored_before || (request.provided.is_none() && request.channel.is_none()) {
         prepare_plain_row(&policy, &plain(&request, visitor_id))?
     } else {
         let prepared = prepare(&policy, &request, None, Stance::HoldsChatRow)?;
@@ -499,6 +531,20 @@ fn take_decided(table: pg_sys::Oid, key: &[String], visitor: Option<Uuid>) -> Op
     })
 }
 
+/// Remembers a row that is being deleted, in case it is about to appear in another partition.
+fn before_delete(call: &Call) -> Result<(), IdentityError> {
+    connect(|| {
+        let shape = row_shape(call.relation)?;
+        let account = call.new.account(&shape)?;
+        let leaving = Leaving {
+            row: (shape.table.relation, call.new.key(&shape, &account)),
+            command: current_command(),
+        };
+        LEAVING.with(|slot| slot.borrow_mut().replace(leaving));
+        Ok(())
+    })
+}
+
 fn after(call: &Call) -> Result<(), IdentityError> {
     if DECIDED.with(|all| all.borrow().is_empty()) {
         return Ok(());
@@ -579,6 +625,19 @@ trigger_function!(
         let call = unsafe { Call::read(fcinfo) };
         match call.and_then(|call| after(&call)) {
             Ok(()) => pg_sys::Datum::from(0),
+            Err(error) => report(error),
+        }
+    }
+);
+
+trigger_function!(
+    chat_row_leaves_wrapper,
+    pg_finfo_chat_row_leaves_wrapper,
+    |fcinfo: pg_sys::FunctionCallInfo| {
+        // SAFETY: PostgreSQL's own call.
+        let call = unsafe { Call::read(fcinfo) };
+        match call.and_then(|call| before_delete(&call).map(|()| call.new.tuple)) {
+            Ok(tuple) => pg_sys::Datum::from(tuple),
             Err(error) => report(error),
         }
     }

@@ -43,7 +43,8 @@ statement!(
         c.relpersistence operator(pg_catalog.=) 't'::pg_catalog.\"char\",
         n.nspname operator(pg_catalog.=) any (
             '{pg_catalog,information_schema,visitor_identity}'::pg_catalog.name[]
-        )
+        ),
+        c.relkind operator(pg_catalog.=) 'p'::pg_catalog.\"char\"
     from pg_catalog.pg_class as c
     join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) c.relnamespace
     where c.oid operator(pg_catalog.=) $1"
@@ -211,6 +212,7 @@ struct Table {
     owner: pg_sys::Oid,
     schema: String,
     name: String,
+    is_partitioned: bool,
     columns: Vec<Column>,
 }
 
@@ -272,6 +274,7 @@ fn own_table(relation: Option<pg_sys::Oid>) -> Result<Table, IdentityError> {
         owner,
         schema,
         name,
+        is_partitioned: rows.truth(0, 8),
         columns: (0..columns.len())
             .filter_map(|row| {
                 Some(Column {
@@ -589,7 +592,7 @@ fn grant_to_owner(owner: pg_sys::Oid, extension_owner: pg_sys::Oid) -> Result<()
         .map(quote_identifier)
         .ok_or_else(|| IdentityError::Internal("the table's owner is gone".into()))?;
     execute(format!(
-        "grant execute on function visitor_identity.chat_row_before(), visitor_identity.chat_row_after() to {role}"
+        "grant execute on function visitor_identity.chat_row_before(), visitor_identity.chat_row_after(), visitor_identity.chat_row_leaves() to {role}"
     ))?;
     execute(format!(
         "grant select on visitor_identity.provided_identity to {role}"
@@ -634,6 +637,13 @@ fn create_triggers(attachment: &Attachment<'_>) -> Result<(), IdentityError> {
         guarded.join(", "),
         changed(&guarded)
     ))?;
+    if attachment.table.is_partitioned {
+        execute(format!(
+            "create trigger visitor_identity_before_delete
+            before delete on {table}
+            for each row execute function visitor_identity.chat_row_leaves()"
+        ))?;
+    }
     if identifiers.is_empty() {
         return Ok(());
     }
@@ -694,7 +704,8 @@ fn create_views(attachment: &Attachment<'_>) -> Result<Views, IdentityError> {
     })
 }
 
-/// One view, as a union of three disjoint parts: chats whose own provided id is bound to their visitor, chats that are
+/// One view, as a union of three disjoint parts (inside a select of its own: a bare union is taken apart by the planner
+/// without regard to the barrier): chats whose own provided id is bound to their visitor, chats that are
 /// shown with their visitor's first provided id, chats of visitors without any. In each part the provided id is a
 /// plain column or NULL, so that a filter on it is an index search.
 fn create_view(
@@ -792,7 +803,11 @@ where {condition}
         same = same_visitor("o"),
     ));
     execute(format!(
-        "create view {quoted_name} with (security_barrier = true) as\n{}",
+        "create view {quoted_name} with (security_barrier = true) as
+select shown.*
+from (
+{}
+) as shown",
         parts.join("\nunion all\n")
     ))?;
     let values = [Value::Text(Some(&table.schema)), Value::Text(Some(&name))];

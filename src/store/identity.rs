@@ -201,6 +201,15 @@ statement!(
 );
 
 statement!(
+    SHARE_IDLE_VISITOR,
+    "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten
+    from visitor_identity.visitor as v
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2
+    for key share skip locked"
+);
+
+statement!(
     TAKE_VISITOR,
     "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten
     from visitor_identity.visitor as v
@@ -222,6 +231,8 @@ pub struct LockedVisitor {
 pub enum Lock {
     /// KEY SHARE: nobody supersedes, merges away or forgets the visitor until we end; others may share it.
     Share,
+    /// The same, unless that would mean waiting: then the row is passed over as if it did not exist.
+    ShareIdle,
     /// FOR UPDATE: nobody adds a chat to the visitor until we end.
     Take,
 }
@@ -235,6 +246,7 @@ pub fn lock_visitor(
     let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor_id))];
     let rows = match lock {
         Lock::Share => SHARE_VISITOR.with(|statement| statement.run(Mode::Write, &values)),
+        Lock::ShareIdle => SHARE_IDLE_VISITOR.with(|statement| statement.run(Mode::Write, &values)),
         Lock::Take => TAKE_VISITOR.with(|statement| statement.run(Mode::Write, &values)),
     }?;
     Ok(visitor(&rows, 2).map(|visitor| LockedVisitor {

@@ -341,9 +341,16 @@ pub fn absorb(
         .filter(|table| table.holds(account))
     {
         let _moving = Moving::begin(from, to);
-        for keys in table.move_chats(account, from, to)? {
-            chats += keys.count;
-            moved.push((table.relation, keys));
+        // Again until nothing is left: while the first pass waited for a row, its transaction may have written another.
+        loop {
+            let moves = table.move_chats(account, from, to)?;
+            if moves.is_empty() {
+                break;
+            }
+            for keys in moves {
+                chats += keys.count;
+                moved.push((table.relation, keys));
+            }
         }
     }
     if let Some(row) = own_row {

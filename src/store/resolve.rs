@@ -293,7 +293,7 @@ fn lock(
                 held.taken.push(visitor);
                 result = Locked::ReadAgain;
             }
-            Lock::Share => {
+            Lock::Share | Lock::ShareIdle => {
                 held.shared.push(visitor);
                 // A claim, too, may have pointed the channel id elsewhere while we waited.
                 let as_read = locked.is_some_and(|row| {
@@ -507,6 +507,34 @@ pub fn facts_of_plain_row(account: &str, cookie: Uuid) -> Result<Facts, Identity
         }
     }
     Err(IdentityError::Serialization)
+}
+
+/// The visitor of a chat row that moves between partitions, if he can be kept without waiting. Whoever is rebinding him
+/// may be waiting for this very row, whose old version the statement holds; when he gets it, he finds it gone elsewhere,
+/// which PostgreSQL reports to him as 40001, or moves it where it is now. None: look again, waiting.
+pub fn keep_without_waiting(
+    account: &str,
+    visitor_id: Uuid,
+) -> Result<Option<Uuid>, IdentityError> {
+    let locked = match lock_visitor(account, visitor_id, Lock::ShareIdle)? {
+        Some(locked) => Some((locked.superseded_by, locked.visitor.forgotten)),
+        None => {
+            let request = Request {
+                asker: Asker::ChatRow,
+                provided: None,
+                channel: None,
+                cookie: Some(visitor_id),
+                notes: Vec::new(),
+            };
+            facts(Mode::Write, account, &request)?
+                .cookie
+                .map(|visitor| {
+                    let survivor = Some(visitor.id).filter(|id| *id != visitor_id);
+                    (survivor, visitor.forgotten)
+                })
+        }
+    };
+    Ok(matches!(locked, Some((None, false))).then_some(visitor_id))
 }
 
 /// The visitor of a chat row that has nothing but a visitor_id: the survivor, locked; or adopted; or a new one.
