@@ -210,9 +210,9 @@ begin
             attached.attached::oid,
             attached.attached,
             attached.visitor_column,
-            coalesce(format('t.%I::text', attached.account_column), quote_literal(attached.fixed_account)),
+            coalesce('t.' || quote_ident(attached.account_column) || '::text', quote_literal(attached.fixed_account)),
             attached.key_pairs,
-            coalesce(format('t.%I::text', attached.provided_column), 'null'),
+            coalesce('t.' || quote_ident(attached.provided_column) || '::text', 'null'),
             attached.origin_column
         );
     end loop;

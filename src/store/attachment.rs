@@ -356,9 +356,19 @@ impl AttachedTable {
                 set {visitor} = $2
                 where {of_account}
                     and t.{visitor} operator(pg_catalog.=) $3
-                    and {key} operator(pg_catalog.=) any (
-                        select k.value
-                        from pg_catalog.jsonb_array_elements($4::pg_catalog.jsonb) as k (value)
+                    and (
+                        {key} operator(pg_catalog.=) any (
+                            select k.value
+                            from pg_catalog.jsonb_array_elements($4::pg_catalog.jsonb) as k (value)
+                        )
+                        or (
+                            $5::pg_catalog.jsonb is not null
+                            and t.{origin} operator(pg_catalog.=) $2
+                            and {key} operator(pg_catalog.<>) all (
+                                select o.value
+                                from pg_catalog.jsonb_array_elements($5::pg_catalog.jsonb) as o (value)
+                            )
+                        )
                     )"
             )),
             columns,
@@ -424,19 +434,22 @@ impl AttachedTable {
         Ok(rows.get(0, 1).unwrap_or_else(|| "[]".to_owned()))
     }
 
-    /// Puts rows of these keys that are still with `to` back to `from`, and counts them.
+    /// Puts rows of these keys that are still with `to` back to `from`, and counts them. Given the keys that other
+    /// rebindings moved, also rows of other keys that were first stored on `from`: their key has changed since.
     pub fn put_chats_back(
         &self,
         account: &str,
         from: Uuid,
         to: Uuid,
         keys: &str,
+        moved_by_others: Option<&str>,
     ) -> Result<usize, IdentityError> {
         let values = [
             Value::Text(Some(account)),
             Value::Uuid(Some(from)),
             Value::Uuid(Some(to)),
             Value::Json(Some(keys)),
+            Value::Json(moved_by_others),
         ];
         Ok(as_role(self.owner, || self.put_back.run(Mode::Newest, &values))?.len())
     }

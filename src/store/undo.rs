@@ -50,6 +50,22 @@ statement!(
 );
 
 statement!(
+    KEYS_OF_OTHERS,
+    "select coalesce(pg_catalog.jsonb_agg(e.value), '[]'::pg_catalog.jsonb)::pg_catalog.text
+    from visitor_identity.rebind as r
+    join visitor_identity.rebind_row as k
+        on k.account operator(pg_catalog.=) r.account
+        and k.rebind_id operator(pg_catalog.=) r.rebind_id
+        and k.moved_table operator(pg_catalog.=) $5::pg_catalog.oid
+    cross join lateral pg_catalog.jsonb_array_elements(k.keys) as e (value)
+    where r.account operator(pg_catalog.=) $1
+        and r.from_visitor_id operator(pg_catalog.=) $2
+        and r.to_visitor_id operator(pg_catalog.=) $3
+        and r.rebind_id operator(pg_catalog.<>) $4
+        and r.undone_at is null"
+);
+
+statement!(
     RELEASE,
     "update visitor_identity.visitor as v
     set superseded_by = null
@@ -132,7 +148,7 @@ pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError
             let values = [id[0], Value::Uuid(Some(from)), Value::Uuid(Some(to))];
             RELEASE.with(|statement| statement.run(Mode::Newest, &values))?;
         }
-        put_back(account, &id, from, to)
+        put_back(account, &id, from, to, whole_visitor)
     })
 }
 
@@ -141,6 +157,7 @@ fn put_back(
     id: &[Value<'_>; 2],
     from: Uuid,
     to: Uuid,
+    whole_visitor: bool,
 ) -> Result<Vec<PutBack>, IdentityError> {
     let parts = KEYS.with(|statement| statement.run(Mode::Write, id))?;
     let mut done: Vec<PutBack> = Vec::new();
@@ -170,8 +187,22 @@ fn put_back(
             let tables = attached_tables()?;
             match tables.iter().find(|table| table.relation == moved_table) {
                 Some(table) => {
+                    let others = if whole_visitor {
+                        let of_table = [
+                            values[0],
+                            values[1],
+                            values[2],
+                            id[1],
+                            Value::Oid(moved_table),
+                        ];
+                        KEYS_OF_OTHERS
+                            .with(|statement| statement.run(Mode::Write, &of_table))?
+                            .get::<String>(0, 1)
+                    } else {
+                        None
+                    };
                     let _moving = Moving::begin(to, from);
-                    table.put_chats_back(account, from, to, &keys)?
+                    table.put_chats_back(account, from, to, &keys, others.as_deref())?
                 }
                 // Detached or dropped since: its rows are not ours to move.
                 None => 0,
@@ -184,12 +215,12 @@ fn put_back(
         {
             Some(last) => {
                 last.put_back += count;
-                last.left_alone += total - count;
+                last.left_alone = (last.left_alone + total - count).max(0);
             }
             None => done.push(PutBack {
                 moved_table,
                 put_back: count,
-                left_alone: total - count,
+                left_alone: (total - count).max(0),
             }),
         }
     }
