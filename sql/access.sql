@@ -23,6 +23,25 @@ begin
 end
 $$;
 
+-- What all accounts share is not changed from within one; the built-in channels are not changed at all.
+alter table visitor_identity.channel enable row level security;
+create policy everybody_reads on visitor_identity.channel
+for select
+using (true);
+create policy unlocked_adds on visitor_identity.channel
+for insert
+with check (visitor_identity.account_is_visible(null) and not built_in);
+create policy unlocked_changes on visitor_identity.channel
+for update
+using (visitor_identity.account_is_visible(null) and not built_in);
+create policy unlocked_removes on visitor_identity.channel
+for delete
+using (visitor_identity.account_is_visible(null) and not built_in);
+
+alter table visitor_identity.attached_table enable row level security;
+create policy own_account on visitor_identity.attached_table
+using (fixed_account is null or visitor_identity.account_is_visible(fixed_account));
+
 grant usage on schema visitor_identity to public;
 
 revoke execute on function
@@ -41,6 +60,9 @@ revoke execute on function
     visitor_identity.search_history(text, text, text, integer, timestamptz, regclass, jsonb),
     visitor_identity.explain_resolution(text, text, text, uuid, text, text),
     visitor_identity.undo_rebind(bigint, text),
+    visitor_identity.merge_visitors(uuid, uuid, text, text),
+    visitor_identity.rename_channel_user(text, text, text, text, text),
+    visitor_identity.unattached_tables(),
     visitor_identity.check_integrity()
 from public;
 
@@ -99,6 +121,9 @@ begin
                 visitor_identity.create_chat_store(name),
                 visitor_identity.explain_resolution(text, text, text, uuid, text, text),
                 visitor_identity.undo_rebind(bigint, text),
+                visitor_identity.merge_visitors(uuid, uuid, text, text),
+                visitor_identity.rename_channel_user(text, text, text, text, text),
+                visitor_identity.unattached_tables(),
                 visitor_identity.check_integrity()
             to %I', role);
         execute format('

@@ -34,7 +34,67 @@ as 'MODULE_PATHNAME', 'undo_rebind_wrapper';
 comment on function visitor_identity.undo_rebind(bigint, text) is
 'Puts back what a rebinding moved and that is still where it put it: chats, channel ids, pointers; what came later stays. The pair is not rebound again (note rebind_undone). One row a table with what was put back and what was left alone. VOLATILE. Errors: 42704 for an unknown rebinding; 55000 when it was undone before, or one of its visitors was absorbed or forgotten since.';
 
--- Reads the chats as the extension's owner: plain columns of plain tables, none of the application's code.
+create function visitor_identity.merge_visitors(
+    from_visitor_id uuid,
+    into_visitor_id uuid,
+    reason text default 'merge_visitors',
+    account text default null
+)
+returns bigint
+language c volatile security definer
+as 'MODULE_PATHNAME', 'merge_visitors_wrapper';
+
+comment on function visitor_identity.merge_visitors(uuid, uuid, text, text) is
+'Joins two visitors who are one person: everything of the first moves to the second, identified one. Resolution never does this. Logged with the reason; the number that is returned undoes it by undo_rebind; NULL when both are the same. VOLATILE. Errors: 42704 for an unknown visitor; 55000 when one was absorbed or forgotten, or the second is anonymous.';
+
+create function visitor_identity.rename_channel_user(
+    channel_type text,
+    old_channel_user_id text,
+    new_channel_user_id text,
+    channel_id text default '',
+    account text default null
+)
+returns uuid
+language c volatile security definer
+as 'MODULE_PATHNAME', 'rename_channel_user_wrapper';
+
+comment on function visitor_identity.rename_channel_user(text, text, text, text, text) is
+'Follows a platform that gave a person another id: the visitor stays, the new id is bound to him, the old one is free for whoever gets it next; History still finds the old chats by the old id. Returns the visitor. VOLATILE. Errors: 42704 when the old id is not bound; 55000 when the new one is another visitor''s; 22004, 22023, 22001.';
+
+create function visitor_identity.unattached_tables()
+returns table (
+    unattached regclass,
+    visitor_column name
+)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select c.oid::regclass, a.attname
+    from pg_class as c
+    join pg_namespace as n on n.oid = c.relnamespace
+    join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    join pg_type as t on t.oid = a.atttypid
+    where c.relkind in ('r', 'p')
+        and not c.relispartition
+        and c.relpersistence <> 't'
+        and n.nspname not in ('pg_catalog', 'information_schema', 'visitor_identity')
+        and (
+            a.atttypid = 'visitor_identity.visitor_id'::regtype
+            or (a.attname = 'visitor_id' and coalesce(nullif(t.typbasetype, 0), t.oid) = 'uuid'::regtype)
+        )
+        and not exists (
+            select
+            from visitor_identity.attached_table as x
+            where x.attached = c.oid
+        )
+    order by 1, 2
+$$;
+
+comment on function visitor_identity.unattached_tables() is
+'Tables that reference visitors, by a column named visitor_id or of the domain visitor_id, and are not attached: their rows do not follow a rebinding. STABLE.';
+
+-- Reads the chats as the extension's owner, and so must run none of the application's code: a value of a type that the
+-- application made is turned into text by its output function (format), never by a cast, which anybody may define.
 create function visitor_identity.check_integrity()
 returns table (
     problem text,
@@ -99,11 +159,11 @@ begin
         left join visitor_identity.visitor as v on v.account = c.account and v.visitor_id = c.visitor_id
         where (v.superseded_by is null and v.visitor_id is not null and not v.forgotten) is not true
         union all
-        select 'claimed by a visitor that is missing or superseded', v.account, v.visitor_id
+        select 'claimed by a visitor that does not exist', v.account, v.visitor_id
         from visitor_identity.visitor as v
         left join visitor_identity.visitor as s on s.account = v.account and s.visitor_id = v.claimed_by
         where v.claimed_by is not null
-            and (s.visitor_id is not null and s.superseded_by is null) is not true
+            and s.visitor_id is null
         union all
         select 'a rebinding is owed', r.account, r.visitor_id
         from visitor_identity.pending_rebind as r
@@ -116,7 +176,9 @@ begin
             where k.account = r.account
                 and k.rebind_id = r.rebind_id
                 and k.moved_table not in (
-                    'visitor_identity.visitor'::regclass, 'visitor_identity.channel_identity'::regclass
+                    'visitor_identity.visitor'::regclass,
+                    'visitor_identity.channel_identity'::regclass,
+                    'visitor_identity.provided_identity'::regclass
                 )
         )
         union all
@@ -131,16 +193,39 @@ begin
     where visitor_identity.account_is_visible(f.account);
 
     for attached in
-        select t.*,
+        select t.attached,
+            t.fixed_account,
             c.oid is not null as is_there,
+            a.visitor_column,
+            a.origin_column,
+            a.account_column,
+            a.provided_column,
+            coalesce(
+                a.provided_column, a.channel_type_column, a.channel_id_column, a.channel_user_column
+            ) is not null as has_identifiers,
             (
-                select string_agg(format('%L, t.%I', a.attname, a.attname), ', ' order by k.position)
-                from pg_index as i
-                cross join unnest(i.indkey) with ordinality as k (attnum, position)
-                join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
-                where i.indrelid = c.oid
-                    and i.indisprimary
+                select string_agg(
+                    format(
+                        case
+                            when y.typnamespace = 'pg_catalog'::regnamespace then '%L, t.%I'
+                            else '%L, format(''%%s'', t.%I)'
+                        end,
+                        k.name,
+                        k.name
+                    ),
+                    ', '
+                    order by k.position
+                )
+                from unnest(a.key_columns) with ordinality as k (name, position)
+                join pg_attribute as b on b.attrelid = c.oid and b.attname = k.name
+                join pg_type as y on y.oid = b.atttypid
             ) as key_pairs,
+            (
+                select count(*) = 2
+                from pg_class as w
+                where w.oid in (t.history_view, t.workspace_view)
+                    and w.relowner = c.relowner
+            ) as has_its_views,
             (
                 select count(*)
                 from pg_trigger as g
@@ -151,6 +236,7 @@ begin
             ) as triggers
         from visitor_identity.attached_table as t
         left join pg_class as c on c.oid = t.attached
+        left join visitor_identity.attachment as a on a.relation = c.oid
     loop
         if not attached.is_there then
             problem := 'an attached table was dropped without being detached';
@@ -161,15 +247,15 @@ begin
             return next;
             continue;
         end if;
-        if attached.triggers < (
-            case
-                when coalesce(
-                    attached.provided_column, attached.channel_type_column,
-                    attached.channel_id_column, attached.channel_user_column
-                ) is null then 2
-                else 4
-            end
-        ) then
+        if not attached.has_its_views then
+            problem := 'a view of an attached table is missing or of another owner';
+            account := attached.fixed_account;
+            visitor_id := null;
+            chat_table := attached.attached;
+            chat_key := null;
+            return next;
+        end if;
+        if attached.triggers < (case when attached.has_identifiers then 5 else 3 end) then
             problem := 'a trigger of an attached table is missing or not enabled';
             account := attached.fixed_account;
             visitor_id := null;
@@ -210,9 +296,17 @@ begin
             attached.attached::oid,
             attached.attached,
             attached.visitor_column,
-            coalesce('t.' || quote_ident(attached.account_column) || '::text', quote_literal(attached.fixed_account)),
+            coalesce(
+                'case when t.' || quote_ident(attached.account_column)
+                    || ' is not null then format(''%s'', t.' || quote_ident(attached.account_column) || ') end',
+                quote_literal(attached.fixed_account)
+            ),
             attached.key_pairs,
-            coalesce('t.' || quote_ident(attached.provided_column) || '::text', 'null'),
+            coalesce(
+                'case when t.' || quote_ident(attached.provided_column)
+                    || ' is not null then format(''%s'', t.' || quote_ident(attached.provided_column) || ') end',
+                'null'
+            ),
             attached.origin_column
         );
     end loop;

@@ -41,6 +41,8 @@ pub enum IdentityError {
     MalformedUuid,
     /// 42704: no such account.
     UnknownAccount,
+    /// 42704: no such visitor, or one that was forgotten.
+    UnknownVisitor,
     /// 42704: no such rebinding.
     UnknownRebinding,
     /// 42703: the table has no such column.
@@ -172,6 +174,12 @@ impl IdentityError {
                 "unknown account",
                 "The accounts are the rows of visitor_identity.account.",
                 "Insert the account, or set visitor_identity.account to one that exists.",
+            ),
+            Self::UnknownVisitor => parts(
+                ERRCODE_UNDEFINED_OBJECT,
+                "unknown visitor",
+                "No visitor of the account has this identifier, or the person was forgotten.",
+                "Pass the account if it is not the session's own; find_visitor tells who is known.",
             ),
             Self::UnknownRebinding => parts(
                 ERRCODE_UNDEFINED_OBJECT,

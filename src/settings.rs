@@ -1,5 +1,5 @@
 //! The settings (GUCs) `visitor_identity.*`, and the one rule that turns an `account` argument into an account.
-//! May touch: PostgreSQL's configuration; no tables.
+//! May touch: PostgreSQL's configuration, and through `store` what the catalog says of the session's role.
 
 use crate::error::IdentityError;
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
@@ -43,9 +43,15 @@ fn text(setting: &GucSetting<Option<CString>>) -> Option<String> {
         .filter(|value| !value.is_empty())
 }
 
-/// The account to which the session is pinned, if any.
-pub fn locked_account() -> Option<String> {
-    text(&LOCKED_ACCOUNT)
+/// The account to which the session is pinned, if any. Errors: those of reading the catalog.
+///
+/// The library is loaded at its first use, and until then anybody can set a setting of its name, also at connection
+/// time, and so hide what ALTER ROLE ... SET says. Where the setting says nothing, the catalog is asked.
+pub fn locked_account() -> Result<Option<String>, IdentityError> {
+    match text(&LOCKED_ACCOUNT) {
+        Some(account) => Ok(Some(account)),
+        None => crate::store::session::locked_by_catalog(),
+    }
 }
 
 /// The account meant by an argument: the argument itself, or the setting, or the account to which the session is
@@ -54,7 +60,7 @@ pub fn locked_account() -> Option<String> {
 /// A locked session that names no account, by argument or by setting, means its own.
 pub fn effective_account(argument: Option<&str>) -> Result<String, IdentityError> {
     let named = argument.map(str::to_owned);
-    let Some(locked) = locked_account() else {
+    let Some(locked) = locked_account()? else {
         return Ok(named
             .or_else(|| text(&ACCOUNT))
             .unwrap_or_else(|| DEFAULT_ACCOUNT.to_string_lossy().into_owned()));
@@ -67,7 +73,8 @@ pub fn effective_account(argument: Option<&str>) -> Result<String, IdentityError
     }
 }
 
-/// Whether rows of this account may be shown in this session: true unless it is locked to another account.
-pub fn account_is_visible(account: &str) -> bool {
-    locked_account().is_none_or(|locked| locked == account)
+/// Whether rows of this account may be shown in this session: true unless it is locked to another account. Rows of no
+/// account at all are shown to sessions without a lock only.
+pub fn account_is_visible(account: Option<&str>) -> Result<bool, IdentityError> {
+    Ok(locked_account()?.is_none_or(|locked| Some(locked.as_str()) == account))
 }

@@ -1,10 +1,13 @@
-//! What a DBA does by hand, as SQL functions: undo a rebinding, explain a resolution.
+//! What a DBA does by hand, as SQL functions: explain a resolution, undo a rebinding, join two
+//! visitors, follow a renamed channel user.
 
-use super::reported;
+use super::{reported, Answer};
+use crate::error::IdentityError;
 use crate::resolution::RawRequest;
 use crate::settings::effective_account;
 use crate::store::explain::explain;
-use crate::store::spi::from_pg;
+use crate::store::merge::{merge_by_order, rename_channel_user as rename};
+use crate::store::spi::{from_pg, to_pg};
 use crate::store::undo::undo;
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys;
@@ -33,6 +36,43 @@ fn undo_rebind(
         .into_iter()
         .map(|table| (table.moved_table, table.put_back, table.left_alone));
     Ok(TableIterator::new(rows.collect::<Vec<_>>()))
+}
+
+#[pg_extern(sql = false)]
+fn merge_visitors(
+    from_visitor_id: Option<pgrx::Uuid>,
+    into_visitor_id: Option<pgrx::Uuid>,
+    reason: Option<&str>,
+    account: Option<&str>,
+) -> Answer<Option<i64>> {
+    let (Some(from), Some(into)) = (from_visitor_id, into_visitor_id) else {
+        return reported(Err(IdentityError::UnknownVisitor));
+    };
+    let reason = reason.unwrap_or("merge_visitors");
+    reported(
+        effective_account(account)
+            .and_then(|account| merge_by_order(&account, from_pg(from), from_pg(into), reason)),
+    )
+}
+
+#[pg_extern(sql = false)]
+fn rename_channel_user(
+    channel_type: Option<&str>,
+    old_channel_user_id: Option<&str>,
+    new_channel_user_id: Option<&str>,
+    channel_id: Option<&str>,
+    account: Option<&str>,
+) -> Answer<pgrx::Uuid> {
+    let renamed = effective_account(account).and_then(|account| {
+        rename(
+            &account,
+            channel_type,
+            channel_id,
+            old_channel_user_id,
+            new_channel_user_id,
+        )
+    });
+    reported(renamed).map(to_pg)
 }
 
 #[pg_extern(sql = false)]

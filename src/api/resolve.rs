@@ -126,6 +126,6 @@ fn derive_visitor_id(
 }
 
 #[pg_extern(sql = false)]
-fn account_is_visible(account: Option<&str>) -> bool {
-    account.is_none_or(is_visible)
+fn account_is_visible(account: Option<&str>) -> Answer<bool> {
+    reported(is_visible(account))
 }

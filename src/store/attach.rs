@@ -53,11 +53,16 @@ statement!(
 statement!(
     COLUMNS,
     "select a.attname::pg_catalog.text,
-        case when t.typtype operator(pg_catalog.=) 'd'::pg_catalog.\"char\"
-            then t.typbasetype else t.oid end,
-        a.attnum::pg_catalog.int4
+        a.atttypid,
+        a.attnum::pg_catalog.int4,
+        a.attgenerated operator(pg_catalog.<>) ''::pg_catalog.\"char\",
+        (
+            select pg_catalog.format('%I.%I', n.nspname, l.collname)
+            from pg_catalog.pg_collation as l
+            join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) l.collnamespace
+            where l.oid operator(pg_catalog.=) a.attcollation
+        )
     from pg_catalog.pg_attribute as a
-    join pg_catalog.pg_type as t on t.oid operator(pg_catalog.=) a.atttypid
     where a.attrelid operator(pg_catalog.=) $1
         and a.attnum operator(pg_catalog.>) 0
         and not a.attisdropped
@@ -88,7 +93,7 @@ statement!(
             on t.partrelid operator(pg_catalog.=) p.relid::pg_catalog.oid
         join pg_catalog.pg_attribute as a
             on a.attrelid operator(pg_catalog.=) t.partrelid
-            and a.attname::pg_catalog.text operator(pg_catalog.=) $2
+            and a.attname::pg_catalog.text operator(pg_catalog.=) any (array[$2, $3])
         where a.attnum operator(pg_catalog.=) any (t.partattrs::pg_catalog.int2[])
             or exists (
                 select
@@ -116,12 +121,21 @@ statement!(
     "insert into visitor_identity.attached_table (
         attached, visitor_column, provided_column, channel_type_column, channel_id_column,
         channel_user_column, account_column, opened_at_column, closed_at_column, origin_column,
-        closed_when, fixed_account, added_origin, history_view, workspace_view
+        closed_when, fixed_account, added_origin, history_view, workspace_view, key_columns
     )
     values ($1::pg_catalog.regclass, $2::pg_catalog.name, $3::pg_catalog.name, $4::pg_catalog.name,
         $5::pg_catalog.name, $6::pg_catalog.name, $7::pg_catalog.name, $8::pg_catalog.name,
         $9::pg_catalog.name, $10::pg_catalog.name, $11, $12, $13,
-        $14::pg_catalog.regclass, $15::pg_catalog.regclass)"
+        $14::pg_catalog.regclass, $15::pg_catalog.regclass, (
+            select pg_catalog.array_agg(a.attname order by k.position)
+            from pg_catalog.pg_index as i
+            cross join pg_catalog.unnest(i.indkey) with ordinality as k (attnum, position)
+            join pg_catalog.pg_attribute as a
+                on a.attrelid operator(pg_catalog.=) i.indrelid
+                and a.attnum operator(pg_catalog.=) k.attnum
+            where i.indrelid operator(pg_catalog.=) $1
+                and i.indisprimary
+        ))"
 );
 
 // Tables that were dropped without being detached.
@@ -220,6 +234,8 @@ struct Column {
     name: String,
     base_type: pg_sys::Oid,
     number: i64,
+    is_generated: bool,
+    collation: Option<String>,
 }
 
 impl Table {
@@ -279,8 +295,11 @@ fn own_table(relation: Option<pg_sys::Oid>) -> Result<Table, IdentityError> {
             .filter_map(|row| {
                 Some(Column {
                     name: columns.get(row, 1)?,
-                    base_type: columns.get(row, 2)?,
+                    // SAFETY: the oid of a type, inside a transaction.
+                    base_type: unsafe { pg_sys::getBaseType(columns.get(row, 2)?) },
                     number: i64::from(columns.get::<i32>(row, 3)?),
+                    is_generated: columns.truth(row, 4),
+                    collation: columns.get(row, 5),
                 })
             })
             .collect(),
@@ -362,7 +381,7 @@ pub fn attach(
             create_views(&attachment)
         })?;
         as_role(extension_owner, || remember(&attachment, &views))?;
-        hint_at_index(&attachment)
+        hints(&attachment)
     })
 }
 
@@ -427,7 +446,11 @@ fn check<'a>(
         Some(_) => None,
         None => Some(effective_account(fixed_account)?),
     };
-    let keys = [Value::Oid(table.relation), Value::Text(Some(&visitor.name))];
+    let keys = [
+        Value::Oid(table.relation),
+        Value::Text(Some(&visitor.name)),
+        Value::Text(Some(&origin_name)),
+    ];
     let by_visitor = PARTITION_KEYS.with(|statement| statement.run(Mode::Write, &keys))?;
     if by_visitor.truth(0, 1) {
         return Err(refused(
@@ -445,7 +468,7 @@ fn check<'a>(
             .named(name, default)
             .map(|column| column.map(|column| column.name.as_str()))
     };
-    Ok(Attachment {
+    let attachment = Attachment {
         table,
         visitor: &visitor.name,
         add_origin: origin.is_none(),
@@ -459,7 +482,40 @@ fn check<'a>(
         opened_at: opened_at.map(|column| column.name.as_str()),
         closed_at: closed_at.map(|column| column.name.as_str()),
         closed_when,
-    })
+    };
+    let read = [
+        Some(attachment.visitor),
+        Some(attachment.origin.as_str()),
+        attachment.provided,
+        attachment.channel_type,
+        attachment.channel_id,
+        attachment.channel_user,
+        attachment.account,
+    ];
+    for column in read
+        .into_iter()
+        .flatten()
+        .filter_map(|name| table.column(name))
+    {
+        if column.is_generated {
+            return Err(refused(
+                &format!("column {} is generated", quote_identifier(&column.name)),
+                "Its value is computed after the row's visitor is decided.",
+                "Name an ordinary column, or fill one by a trigger.",
+            ));
+        }
+    }
+    if let Some(column) = account.filter(|column| column.base_type == pg_sys::BPCHAROID) {
+        return Err(refused(
+            &format!(
+                "column {} is of type character",
+                quote_identifier(&column.name)
+            ),
+            "Blanks at its end would be a part of the account's name.",
+            "Change its type to text.",
+        ));
+    }
+    Ok(attachment)
 }
 
 /// A primary key names the rows that moved; an index by visitor makes the move independent of the table's size; a
@@ -612,7 +668,7 @@ fn create_triggers(attachment: &Attachment<'_>) -> Result<(), IdentityError> {
     .flatten()
     .map(quoted)
     .collect();
-    // `attachment` reads the columns back from this trigger, in this order.
+    // The view visitor_identity.attachment reads the columns back in this order.
     let mut guarded = vec![quoted(attachment.visitor), quoted(&attachment.origin)];
     guarded.extend(attachment.account.map(quoted));
     guarded.extend(identifiers.iter().cloned());
@@ -624,17 +680,29 @@ fn create_triggers(attachment: &Attachment<'_>) -> Result<(), IdentityError> {
             .join(" or ")
     };
     execute(format!(
+        "create trigger visitor_identity_columns
+        before update of {} on {table}
+        for each row
+        when (false)
+        execute function visitor_identity.chat_row_before()",
+        guarded.join(", ")
+    ))?;
+    execute(format!(
+        "comment on trigger visitor_identity_columns on {table} is
+        'Never fires. Lists the columns of the attachment, so that it follows when one is renamed.'"
+    ))?;
+    execute(format!(
         "create trigger visitor_identity_before_insert
         before insert on {table}
         for each row execute function visitor_identity.chat_row_before()"
     ))?;
+    // Without a list of columns: such a list does not see what another BEFORE trigger has changed.
     execute(format!(
         "create trigger visitor_identity_before_update
-        before update of {} on {table}
+        before update on {table}
         for each row
         when ({})
         execute function visitor_identity.chat_row_before()",
-        guarded.join(", "),
         changed(&guarded)
     ))?;
     if attachment.table.is_partitioned {
@@ -666,11 +734,10 @@ fn create_triggers(attachment: &Attachment<'_>) -> Result<(), IdentityError> {
     ))?;
     execute(format!(
         "create trigger visitor_identity_after_update
-        after update of {} on {table}
+        after update on {table}
         for each row
         when ({})
         execute function visitor_identity.chat_row_after()",
-        identifiers.join(", "),
         changed(&identifiers)
     ))
 }
@@ -692,15 +759,25 @@ struct Views {
 }
 
 fn create_views(attachment: &Attachment<'_>) -> Result<Views, IdentityError> {
-    let closed = match (attachment.closed_when, attachment.closed_at) {
-        (Some(condition), _) => format!("(\n{condition}\n)"),
-        (None, Some(column)) => format!("(c.{} is not null)", quote_identifier(column)),
+    let (closed, open) = match (attachment.closed_when, attachment.closed_at) {
+        (Some(condition), _) => (
+            format!("(\n{condition}\n) is true"),
+            format!("(\n{condition}\n) is not true"),
+        ),
+        // As a partial index would say it.
+        (None, Some(column)) => {
+            let column = quote_identifier(column);
+            (
+                format!("c.{column} is not null"),
+                format!("c.{column} is null"),
+            )
+        }
         // A table that does not tell closed chats from open ones: History shows every chat.
-        (None, None) => "(true)".to_owned(),
+        (None, None) => ("true".to_owned(), "false".to_owned()),
     };
     Ok(Views {
-        history: create_view(attachment, "_history", &format!("{closed} is true"))?,
-        workspace: create_view(attachment, "_workspace", &format!("{closed} is not true"))?,
+        history: create_view(attachment, "_history", &closed)?,
+        workspace: create_view(attachment, "_workspace", &open)?,
     })
 }
 
@@ -732,10 +809,26 @@ fn create_view(
     });
     let columns = |provided: &str| shown_columns(attachment, provided).join(",\n    ");
     let visible = format!("visitor_identity.account_is_visible({account})");
+    // Said once more in the collation of the table's column, so that an index of the table by account can be used.
+    let of_table_account = |alias: &str| {
+        attachment
+            .account
+            .and_then(|name| table.column(name))
+            .filter(|column| [pg_sys::TEXTOID, pg_sys::VARCHAROID].contains(&column.base_type))
+            .and_then(|column| Some((&column.name, column.collation.as_ref()?)))
+            .map_or_else(String::new, |(name, collation)| {
+                format!(
+                    "
+        and c.{}::pg_catalog.text operator(pg_catalog.=) ({alias}.account collate {collation})",
+                    quote_identifier(name)
+                )
+            })
+    };
     let same_visitor = |alias: &str| {
         format!(
-            "{alias}.account operator(pg_catalog.=) {account}
-        and {alias}.visitor_id operator(pg_catalog.=) {visitor}"
+            "{alias}.account operator(pg_catalog.=) ({account} collate pg_catalog.\"C\")
+        and {alias}.visitor_id operator(pg_catalog.=) {visitor}{}",
+            of_table_account(alias)
         )
     };
     let mut parts = Vec::new();
@@ -879,16 +972,30 @@ fn remember(attachment: &Attachment<'_>, views: &Views) -> Result<(), IdentityEr
     Ok(())
 }
 
-/// A filter on the channel user id reads the table's own column; without an index it would read the whole table.
-fn hint_at_index(attachment: &Attachment<'_>) -> Result<(), IdentityError> {
+statement!(
+    ROW_SECURITY,
+    "select c.relrowsecurity and not c.relforcerowsecurity
+    from pg_catalog.pg_class as c
+    where c.oid operator(pg_catalog.=) $1"
+);
+
+/// Tells the owner what the attachment cannot see to. A filter on an identifier reads the table's own column: without an
+/// index that leads with it, it reads the whole table. The views read the table as its owner.
+fn hints(attachment: &Attachment<'_>) -> Result<(), IdentityError> {
+    let relation = [Value::Oid(attachment.table.relation)];
+    let secured = ROW_SECURITY.with(|statement| statement.run(Mode::Write, &relation))?;
+    if secured.truth(0, 1) {
+        pgrx::notice!(
+            "row level security of the table does not apply to its views, which read it as its owner; force it to make it apply"
+        );
+    }
     let Some(column) = attachment
         .channel_user
         .and_then(|name| attachment.table.column(name))
     else {
         return Ok(());
     };
-    let rows = INDEXES
-        .with(|statement| statement.run(Mode::Write, &[Value::Oid(attachment.table.relation)]))?;
+    let rows = INDEXES.with(|statement| statement.run(Mode::Write, &relation))?;
     let account = attachment
         .account
         .and_then(|name| attachment.table.column(name))

@@ -6,8 +6,7 @@ use super::spi::{as_role, Mode, Statement, Value};
 use super::statement;
 use crate::error::IdentityError;
 use pgrx::pg_sys;
-use pgrx::spi::{quote_identifier, quote_qualified_identifier};
-use std::collections::VecDeque;
+use pgrx::spi::{quote_identifier, quote_literal, quote_qualified_identifier};
 use std::rc::Rc;
 use uuid::Uuid;
 
@@ -34,7 +33,43 @@ pub struct Columns {
     pub channel_user: Option<String>,
     pub account: AccountOf,
     /// The primary key.
-    pub key: Vec<String>,
+    pub key: Vec<KeyColumn>,
+}
+
+/// One column of a primary key.
+#[derive(Debug, Clone)]
+pub struct KeyColumn {
+    pub name: String,
+    /// A timestamp with time zone, whose text depends on the session.
+    pub is_instant: bool,
+    /// Its type, qualified.
+    pub type_name: String,
+}
+
+/// The key of a row as JSON, the same in every session: a scalar for a key of one column, an object otherwise.
+/// `columns`: the quoted reference to each column and whether it is a timestamp with time zone.
+pub fn key_as_json(columns: &[(String, String, bool)], always_object: bool) -> String {
+    let value = |reference: &str, is_instant: bool| {
+        if is_instant {
+            format!("pg_catalog.timezone('UTC', {reference})")
+        } else {
+            reference.to_owned()
+        }
+    };
+    match columns {
+        [(_, reference, is_instant)] if !always_object => {
+            format!("pg_catalog.to_jsonb({})", value(reference, *is_instant))
+        }
+        _ => {
+            let pairs: Vec<String> = columns
+                .iter()
+                .map(|(name, reference, is_instant)| {
+                    format!("{}, {}", quote_literal(name), value(reference, *is_instant))
+                })
+                .collect();
+            format!("pg_catalog.jsonb_build_object({})", pairs.join(", "))
+        }
+    }
 }
 
 /// Where the columns are in the rows of one relation: the attached table itself or one of its partitions.
@@ -70,69 +105,14 @@ pub struct MovedKeys {
 
 statement!(
     TABLES,
-    "select c.oid, c.relowner, n.nspname::pg_catalog.text, c.relname::pg_catalog.text,
-        t.visitor_column::pg_catalog.text, t.origin_column::pg_catalog.text,
-        t.provided_column::pg_catalog.text, t.channel_type_column::pg_catalog.text,
-        t.channel_id_column::pg_catalog.text, t.channel_user_column::pg_catalog.text,
-        t.account_column::pg_catalog.text, t.fixed_account,
-        (
-            select pg_catalog.format_type(a.atttypid, a.atttypmod)
-            from pg_catalog.pg_attribute as a
-            where a.attrelid operator(pg_catalog.=) c.oid
-                and t.account_column is not null
-                and a.attnum operator(pg_catalog.=) coalesce((
-                    select g.tgattr[2]
-                    from pg_catalog.pg_trigger as g
-                    where g.tgrelid operator(pg_catalog.=) c.oid
-                        and g.tgname operator(pg_catalog.=) 'visitor_identity_before_update'::pg_catalog.name
-                ), (
-                    select n.attnum
-                    from pg_catalog.pg_attribute as n
-                    where n.attrelid operator(pg_catalog.=) c.oid
-                        and n.attname operator(pg_catalog.=) t.account_column
-                        and not n.attisdropped
-                ))
-        ),
-        (
-            select pg_catalog.array_agg(
-                a.attname::pg_catalog.text
-                order by k.position
-            )
-            from pg_catalog.pg_index as i
-            cross join pg_catalog.unnest(i.indkey) with ordinality as k (attnum, position)
-            join pg_catalog.pg_attribute as a
-                on a.attrelid operator(pg_catalog.=) c.oid
-                and a.attnum operator(pg_catalog.=) k.attnum
-            where i.indrelid operator(pg_catalog.=) c.oid
-                and i.indisprimary
-        ),
-        (
-            select pg_catalog.array_agg(
-                pg_catalog.format_type(a.atttypid, a.atttypmod)
-                order by k.position
-            )
-            from pg_catalog.pg_index as i
-            cross join pg_catalog.unnest(i.indkey) with ordinality as k (attnum, position)
-            join pg_catalog.pg_attribute as a
-                on a.attrelid operator(pg_catalog.=) c.oid
-                and a.attnum operator(pg_catalog.=) k.attnum
-            where i.indrelid operator(pg_catalog.=) c.oid
-                and i.indisprimary
-        ),
-        (
-            select pg_catalog.array_agg(a.attname::pg_catalog.text order by k.position)
-            from pg_catalog.pg_trigger as g
-            cross join pg_catalog.unnest(g.tgattr) with ordinality as k (attnum, position)
-            join pg_catalog.pg_attribute as a
-                on a.attrelid operator(pg_catalog.=) c.oid
-                and a.attnum operator(pg_catalog.=) k.attnum
-            where g.tgrelid operator(pg_catalog.=) c.oid
-                and g.tgname operator(pg_catalog.=) 'visitor_identity_before_update'::pg_catalog.name
-        )
-    from visitor_identity.attached_table as t
-    join pg_catalog.pg_class as c on c.oid operator(pg_catalog.=) t.attached
-    join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) c.relnamespace
-    order by c.oid"
+    "select a.relation, a.owner, a.schema_name::pg_catalog.text, a.table_name::pg_catalog.text,
+        a.visitor_column::pg_catalog.text, a.origin_column::pg_catalog.text,
+        a.provided_column::pg_catalog.text, a.channel_type_column::pg_catalog.text,
+        a.channel_id_column::pg_catalog.text, a.channel_user_column::pg_catalog.text,
+        a.account_column::pg_catalog.text, a.fixed_account,
+        a.key_columns::pg_catalog.text[], a.key_types::pg_catalog.int8[], a.key_type_names
+    from visitor_identity.attachment as a
+    order by a.relation"
 );
 
 statement!(
@@ -159,32 +139,38 @@ pub fn attached_tables() -> Result<Rc<[Rc<AttachedTable>]>, IdentityError> {
         ) else {
             continue;
         };
-        // The trigger follows a column that is renamed; the names of the attachment do not.
-        let mut watched: VecDeque<String> =
-            rows.get::<Vec<String>>(row, 16).unwrap_or_default().into();
-        let mut current = |name: String| watched.pop_front().unwrap_or(name);
-        let (visitor, origin) = (current(visitor), current(origin));
         let account = match (text(11), text(12)) {
-            (Some(column), _) => AccountOf::Column(current(column)),
+            (Some(column), _) => AccountOf::Column(column),
             (None, fixed) => AccountOf::Fixed(fixed.unwrap_or_default()),
         };
+        let key_types: Vec<i64> = rows.get(row, 14).unwrap_or_default();
+        let type_names: Vec<String> = rows.get(row, 15).unwrap_or_default();
         let columns = Columns {
             visitor,
             origin,
-            provided: text(7).map(&mut current),
-            channel_type: text(8).map(&mut current),
-            channel_id: text(9).map(&mut current),
-            channel_user: text(10).map(&mut current),
+            provided: text(7),
+            channel_type: text(8),
+            channel_id: text(9),
+            channel_user: text(10),
             account,
-            key: rows.get::<Vec<String>>(row, 14).unwrap_or_default(),
+            key: rows
+                .get::<Vec<String>>(row, 13)
+                .unwrap_or_default()
+                .into_iter()
+                .zip(key_types)
+                .zip(type_names)
+                .map(|((name, base_type), type_name)| KeyColumn {
+                    name,
+                    is_instant: base_type == i64::from(pg_sys::TIMESTAMPTZOID.to_u32()),
+                    type_name,
+                })
+                .collect(),
         };
         tables.push(Rc::new(AttachedTable::new(
             relation,
             owner,
             &quote_qualified_identifier(schema, name),
             columns,
-            text(13).as_deref(),
-            &rows.get::<Vec<String>>(row, 15).unwrap_or_default(),
         )));
     }
     for table in &tables {
@@ -254,7 +240,11 @@ pub fn row_shape(relation: pg_sys::Oid) -> Result<Rc<RowShape>, IdentityError> {
             AccountOf::Column(column) => Some(number(column)?),
             AccountOf::Fixed(_) => None,
         },
-        key: columns.key.iter().map(number).collect::<Result<_, _>>()?,
+        key: columns
+            .key
+            .iter()
+            .map(|column| number(&column.name))
+            .collect::<Result<_, _>>()?,
         table: Rc::clone(&table),
     });
     watch(relation);
@@ -263,51 +253,38 @@ pub fn row_shape(relation: pg_sys::Oid) -> Result<Rc<RowShape>, IdentityError> {
 }
 
 impl AttachedTable {
-    fn new(
-        relation: pg_sys::Oid,
-        owner: pg_sys::Oid,
-        name: &str,
-        columns: Columns,
-        account_type: Option<&str>,
-        key_types: &[String],
-    ) -> Self {
+    fn new(relation: pg_sys::Oid, owner: pg_sys::Oid, name: &str, columns: Columns) -> Self {
         let visitor = quote_identifier(&columns.visitor);
         let origin = quote_identifier(&columns.origin);
+        // As text, because no account needs to be a value of the column's type.
         let of_account = match &columns.account {
             AccountOf::Column(column) => format!(
-                "t.{} operator(pg_catalog.=) $1::pg_catalog.text::{}",
+                "t.{}::pg_catalog.text operator(pg_catalog.=) $1",
                 quote_identifier(column),
-                account_type.unwrap_or("pg_catalog.text"),
             ),
             AccountOf::Fixed(_) => "$1::pg_catalog.text is not null".to_owned(),
         };
         let of_visitor =
             format!("{of_account} and t.{visitor} operator(pg_catalog.=) $2::pg_catalog.uuid");
-        let order: Vec<String> = columns
+        let references: Vec<(String, String, bool)> = columns
             .key
             .iter()
-            .map(|column| format!("t.{}", quote_identifier(column)))
+            .map(|column| {
+                let reference = format!("t.{}", quote_identifier(&column.name));
+                (column.name.clone(), reference, column.is_instant)
+            })
             .collect();
-        let key = match order.as_slice() {
-            [only] => format!("pg_catalog.to_jsonb({only})"),
-            _ => {
-                let pairs: Vec<String> = columns
-                    .key
-                    .iter()
-                    .map(|column| {
-                        let literal = pgrx::spi::quote_literal(column);
-                        format!("{literal}, t.{}", quote_identifier(column))
-                    })
-                    .collect();
-                format!("pg_catalog.jsonb_build_object({})", pairs.join(", "))
-            }
-        };
-        let of_key: Vec<String> = order
+        let key = key_as_json(&references, false);
+        let of_key: Vec<String> = columns
+            .key
             .iter()
-            .zip(key_types)
             .zip(1..)
-            .map(|((column, type_name), number)| {
-                format!("{column} operator(pg_catalog.=) ${number}::pg_catalog.text::{type_name}")
+            .map(|(column, number)| {
+                format!(
+                    "t.{} operator(pg_catalog.=) ${number}::pg_catalog.text::{}",
+                    quote_identifier(&column.name),
+                    column.type_name
+                )
             })
             .collect();
         Self {
@@ -340,13 +317,14 @@ impl AttachedTable {
                     update {name} as t
                     set {visitor} = $3, {origin} = coalesce(t.{origin}, t.{visitor})
                     where {of_visitor}
-                    returning {key} as key
+                    returning {key} as key, t.{visitor} operator(pg_catalog.=) $3 as arrived
                 ), numbered as (
-                    select m.key, (pg_catalog.row_number() over () operator(pg_catalog.-) 1)
+                    select m.key, m.arrived, (pg_catalog.row_number() over () operator(pg_catalog.-) 1)
                         operator(pg_catalog./) {KEYS_A_PART} as part
                     from moved as m
                 )
-                select pg_catalog.count(*), pg_catalog.jsonb_agg(n.key)::pg_catalog.text
+                select pg_catalog.count(*), pg_catalog.jsonb_agg(n.key)::pg_catalog.text,
+                    coalesce(pg_catalog.bool_and(n.arrived), false)
                 from numbered as n
                 group by n.part
                 order by n.part"
@@ -406,7 +384,8 @@ impl AttachedTable {
         Ok(())
     }
 
-    /// Moves all chats of a visitor to another and tells which they were, in parts.
+    /// Moves all chats of a visitor to another and tells which they were, in parts. Errors: 55000 when a trigger of the
+    /// application keeps a row where it is: then nothing may be superseded.
     pub fn move_chats(
         &self,
         account: &str,
@@ -418,13 +397,29 @@ impl AttachedTable {
             Value::Uuid(Some(from)),
             Value::Uuid(Some(to)),
         ];
-        let rows = as_role(self.owner, || self.move_all.run(Mode::Newest, &values))?;
-        Ok((0..rows.len())
-            .map(|row| MovedKeys {
+        let mut moved = Vec::new();
+        loop {
+            let rows = as_role(self.owner, || self.move_all.run(Mode::Newest, &values))?;
+            let arrived = (0..rows.len()).all(|row| rows.truth(row, 3));
+            moved.extend((0..rows.len()).map(|row| MovedKeys {
                 count: rows.number(row, 1),
                 keys: rows.get(row, 2).unwrap_or_else(|| "[]".to_owned()),
-            })
-            .collect())
+            }));
+            // While a pass waits for a row, the transaction that held it may write another.
+            if arrived && self.count_chats(account, from, 1)? == 0 {
+                return Ok(moved);
+            }
+            if !arrived || rows.len() == 0 {
+                return Err(IdentityError::Attachment {
+                    message: "a trigger of an attached table keeps a chat from being rebound"
+                        .into(),
+                    detail: "After the UPDATE the row was not with the canonical visitor.".into(),
+                    hint:
+                        "Let the table's own triggers accept the new value of the visitor column."
+                            .into(),
+                });
+            }
+        }
     }
 
     /// The key of one row as the log keeps it: a JSON array of one. `key` has the text of every key column, in order.

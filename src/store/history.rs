@@ -2,6 +2,7 @@
 //! May touch: the identity tables with the extension's rights; the views with the caller's rights and no others.
 
 use super::attach::owner_of_extension;
+use super::attachment::key_as_json;
 use super::policy::policy;
 use super::spi::{as_role, connect, Mode, Statement, Value};
 use super::statement;
@@ -116,16 +117,29 @@ statement!(
         t.account_column::pg_catalog.text, t.fixed_account,
         t.opened_at_column::pg_catalog.text, t.closed_at_column::pg_catalog.text,
         t.channel_type_column is not null and t.channel_user_column is not null,
-        pg_catalog.has_table_privilege($1, h.oid, 'select'),
-        (
-            select pg_catalog.array_agg(a.attname::pg_catalog.text order by k.position)
+        exists (
+            select
             from pg_catalog.pg_index as i
-            cross join pg_catalog.unnest(i.indkey) with ordinality as k (attnum, position)
+            join visitor_identity.attachment as x
+                on x.relation operator(pg_catalog.=) i.indrelid
             join pg_catalog.pg_attribute as a
                 on a.attrelid operator(pg_catalog.=) i.indrelid
-                and a.attnum operator(pg_catalog.=) k.attnum
+                and a.attname operator(pg_catalog.=) x.channel_user_column
             where i.indrelid operator(pg_catalog.=) t.attached::pg_catalog.oid
-                and i.indisprimary
+                and i.indkey[0] operator(pg_catalog.=) a.attnum
+                and i.indpred is null
+        ),
+        pg_catalog.has_table_privilege($1, h.oid, 'select'),
+        t.key_columns::pg_catalog.text[],
+        (
+            select pg_catalog.array_agg(
+                a.atttypid operator(pg_catalog.=) 'pg_catalog.timestamptz'::pg_catalog.regtype
+                order by k.position
+            )
+            from pg_catalog.unnest(t.key_columns) with ordinality as k (name, position)
+            join pg_catalog.pg_attribute as a
+                on a.attrelid operator(pg_catalog.=) h.oid
+                and a.attname operator(pg_catalog.=) k.name
         )
     from visitor_identity.attached_table as t
     join pg_catalog.pg_class as h on h.oid operator(pg_catalog.=) t.history_view::pg_catalog.oid
@@ -175,7 +189,7 @@ pub fn search(
             Ok::<_, IdentityError>((meanings, views(caller, account)?))
         })?;
         let mut found = Vec::new();
-        if !meanings.visitors().is_empty() {
+        if !meanings.visitors().is_empty() || !meanings.channel_user_ids.is_empty() {
             for view in &views {
                 found.extend(view.read(&meanings, page_size, after, account)?);
             }
@@ -254,6 +268,8 @@ struct HistoryView {
     opened_at: String,
     key: String,
     has_channel: bool,
+    /// An index leads with the channel user id, so that rows can be looked up by it as it stands.
+    has_channel_index: bool,
 }
 
 /// The views that the caller may read. Errors: 42501 when there are some and he may read none.
@@ -268,7 +284,7 @@ fn views(caller: pg_sys::Oid, account: &str) -> Result<Vec<HistoryView>, Identit
         else {
             continue;
         };
-        if !rows.truth(row, 9) {
+        if !rows.truth(row, 10) {
             refused = Some(name);
             continue;
         }
@@ -289,14 +305,17 @@ fn views(caller: pg_sys::Oid, account: &str) -> Result<Vec<HistoryView>, Identit
         };
         let opened_at = column(text(6), "pg_catalog.timestamptz");
         let closed_at = column(text(7), "pg_catalog.timestamptz");
-        let key = rows
-            .get::<Vec<String>>(row, 10)
-            .unwrap_or_default()
-            .iter()
-            .map(|column| format!("{}, h.{}", quote_literal(column), quote_identifier(column)))
-            .collect::<Vec<_>>()
-            .join(", ");
-        let key = format!("pg_catalog.jsonb_build_object({key})");
+        let names: Vec<String> = rows.get(row, 11).unwrap_or_default();
+        let instants: Vec<bool> = rows.get(row, 12).unwrap_or_default();
+        let references: Vec<(String, String, bool)> = names
+            .into_iter()
+            .zip(instants)
+            .map(|(name, is_instant)| {
+                let reference = format!("h.{}", quote_identifier(&name));
+                (name, reference, is_instant)
+            })
+            .collect();
+        let key = key_as_json(&references, true);
         views.push(HistoryView {
             relation,
             name: quote_qualified_identifier(schema, name),
@@ -310,6 +329,7 @@ fn views(caller: pg_sys::Oid, account: &str) -> Result<Vec<HistoryView>, Identit
             opened_at,
             key,
             has_channel: rows.truth(row, 8),
+            has_channel_index: rows.truth(row, 9),
         });
     }
     match refused {
@@ -336,42 +356,72 @@ impl HistoryView {
             "($10 is null and $11 is null)"
         };
         let (opened_at, key) = (&self.opened_at, &self.key);
-        let statement = Statement::over_table(format!(
-            "{select},
-                case
-                    when h.visitor_id operator(pg_catalog.=) any ($8) then 'visitor_id'
-                    when h.visitor_id operator(pg_catalog.=) any ($9) then 'provided_visitor_id'
-                    when {of_channel} then 'channel_user_id'
-                    else 'origin_visitor_id'
-                end::pg_catalog.text
-            from {view} as h
-            where {account} operator(pg_catalog.=) $1
-                and h.visitor_id operator(pg_catalog.=) any ($2)
-                and (
-                    h.visitor_id operator(pg_catalog.=) any ($8)
-                    or h.visitor_id operator(pg_catalog.=) any ($9)
-                    or {of_channel}
-                    or (
-                        h.visitor_id operator(pg_catalog.=) any ($12)
-                        and h.origin_visitor_id operator(pg_catalog.=) $13
-                    )
-                )
-                and (
-                    $5::pg_catalog.jsonb is null
-                    or {opened_at} operator(pg_catalog.<) $4
-                    or ({opened_at} is null and $4 is not null)
-                    or (
-                        {opened_at} is not distinct from $4
-                        and (
-                            $6 operator(pg_catalog.>) $7
-                            or (
-                                $6 operator(pg_catalog.=) $7
-                                and {key} operator(pg_catalog.>) $5::pg_catalog.jsonb
-                            )
+        let after_cursor = format!(
+            "(
+                $5::pg_catalog.jsonb is null
+                or {opened_at} operator(pg_catalog.<) $4
+                or ({opened_at} is null and $4 is not null)
+                or (
+                    {opened_at} is not distinct from $4
+                    and (
+                        $6 operator(pg_catalog.>) $7
+                        or (
+                            $6 operator(pg_catalog.=) $7
+                            and {key} operator(pg_catalog.>) $5::pg_catalog.jsonb
                         )
                     )
                 )
-            order by {opened_at} desc nulls last, {key}
+            )"
+        );
+        // Also a chat whose channel user id is bound to nobody: malformed, or of a chat that was somebody's already.
+        let by_text = if self.has_channel_index {
+            format!(
+                "union all
+                (
+                    {select}, 'channel_user_id'::pg_catalog.text, {opened_at}, {key}
+                    from {view} as h
+                    where {account} operator(pg_catalog.=) $1
+                        and h.channel_user_id::pg_catalog.text operator(pg_catalog.=) any ($11)
+                        and (h.visitor_id operator(pg_catalog.=) any ($2)) is not true
+                        and {after_cursor}
+                    order by {opened_at} desc nulls last, {key}
+                    limit $3
+                )",
+                select = self.columns,
+                view = self.name,
+                account = self.account,
+            )
+        } else {
+            String::new()
+        };
+        let statement = Statement::over_table(format!(
+            "select page.*
+            from ((
+                {select},
+                    case
+                        when h.visitor_id operator(pg_catalog.=) any ($8) then 'visitor_id'
+                        when h.visitor_id operator(pg_catalog.=) any ($9) then 'provided_visitor_id'
+                        when {of_channel} then 'channel_user_id'
+                        else 'origin_visitor_id'
+                    end::pg_catalog.text, {opened_at} as visitor_identity_time, {key} as visitor_identity_key
+                from {view} as h
+                where {account} operator(pg_catalog.=) $1
+                    and h.visitor_id operator(pg_catalog.=) any ($2)
+                    and (
+                        h.visitor_id operator(pg_catalog.=) any ($8)
+                        or h.visitor_id operator(pg_catalog.=) any ($9)
+                        or {of_channel}
+                        or (
+                            h.visitor_id operator(pg_catalog.=) any ($12)
+                            and h.origin_visitor_id operator(pg_catalog.=) $13
+                        )
+                    )
+                    and {after_cursor}
+                order by {opened_at} desc nulls last, {key}
+                limit $3
+            )
+            {by_text}) as page
+            order by page.visitor_identity_time desc nulls last, page.visitor_identity_key
             limit $3",
             select = self.columns,
             view = self.name,

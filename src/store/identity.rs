@@ -43,6 +43,7 @@ fn facts_text(provided: bool, channel: bool, cookie: bool) -> String {
     }
     format!(
         "select {provided_columns}, {channel_column}, {channel_columns}, {cookie_columns},
+            {cookie_claim}, {cookie_state},
             exists (
                 select
                 from visitor_identity.pending_rebind as r
@@ -60,11 +61,17 @@ fn facts_text(provided: bool, channel: bool, cookie: bool) -> String {
             "null::pg_catalog.uuid, false",
         ),
         channel_column = pick(channel, "c.visitor_id", "null::pg_catalog.uuid"),
-        // A visitor that is still owed to somebody belongs to him already: nobody else may absorb it.
+        // The claimant is followed to his survivor. A visitor that is still owed to somebody belongs to him already:
+        // nobody else may absorb it.
         channel_columns = pick(
             channel_state,
             "v.identified,
-            case when v.identified then null else coalesce(v.claimed_by, (
+            case when v.identified then null else coalesce((
+                select coalesce(h.superseded_by, h.visitor_id)
+                from visitor_identity.visitor as h
+                where h.account operator(pg_catalog.=) $1
+                    and h.visitor_id operator(pg_catalog.=) v.claimed_by
+            ), (
                 select r.to_visitor_id
                 from visitor_identity.pending_rebind as r
                 where r.account operator(pg_catalog.=) $1
@@ -78,10 +85,19 @@ fn facts_text(provided: bool, channel: bool, cookie: bool) -> String {
         cookie_columns = pick(
             cookie,
             "coalesce(k.superseded_by, k.visitor_id),
-            case when s.visitor_id is null then k.identified else s.identified end,
-            case
+            case when s.visitor_id is null then k.identified else s.identified end",
+            "null::pg_catalog.uuid, false",
+        ),
+        cookie_claim = pick(
+            cookie && provided,
+            "case
                 when coalesce(s.identified, k.identified) then null
-                else coalesce(s.claimed_by, k.claimed_by, (
+                else coalesce((
+                    select coalesce(h.superseded_by, h.visitor_id)
+                    from visitor_identity.visitor as h
+                    where h.account operator(pg_catalog.=) $1
+                        and h.visitor_id operator(pg_catalog.=) coalesce(s.claimed_by, k.claimed_by)
+                ), (
                     select r.to_visitor_id
                     from visitor_identity.pending_rebind as r
                     where r.account operator(pg_catalog.=) $1
@@ -90,9 +106,13 @@ fn facts_text(provided: bool, channel: bool, cookie: bool) -> String {
                     order by r.created_at
                     limit 1
                 ))
-            end,
-            case when s.visitor_id is null then k.forgotten else s.forgotten end",
-            "null::pg_catalog.uuid, false, null::pg_catalog.uuid, false",
+            end",
+            "null::pg_catalog.uuid",
+        ),
+        cookie_state = pick(
+            cookie,
+            "case when s.visitor_id is null then k.forgotten else s.forgotten end",
+            "false",
         ),
         owed = if owed.is_empty() {
             "false".to_owned()

@@ -6,9 +6,11 @@ pub mod attachment;
 pub mod explain;
 pub mod history;
 pub mod identity;
+pub mod merge;
 pub mod policy;
 pub mod rebind;
 pub mod resolve;
+pub mod session;
 pub mod spi;
 pub mod undo;
 

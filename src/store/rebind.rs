@@ -72,7 +72,41 @@ statement!(
         and v.superseded_by is null
         and not v.identified
         and not v.forgotten
-        and (v.claimed_by is null or v.claimed_by operator(pg_catalog.=) $3)"
+        and (
+            v.claimed_by is null
+            or v.claimed_by operator(pg_catalog.=) $3
+            or exists (
+                select
+                from visitor_identity.visitor as h
+                where h.account operator(pg_catalog.=) $1
+                    and h.visitor_id operator(pg_catalog.=) v.claimed_by
+                    and h.superseded_by operator(pg_catalog.=) $3
+            )
+        )"
+);
+
+// The explicit join of two visitors that a human orders.
+statement!(
+    SUPERSEDE_BY_ORDER,
+    "update visitor_identity.visitor as v
+    set superseded_by = $3, claimed_by = null
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2
+        and v.superseded_by is null
+        and not v.forgotten"
+);
+
+statement!(
+    MOVE_PROVIDED,
+    "with moved as (
+        update visitor_identity.provided_identity as p
+        set visitor_id = $3
+        where p.account operator(pg_catalog.=) $1
+            and p.visitor_id operator(pg_catalog.=) $2
+        returning p.provided_visitor_id
+    )
+    select pg_catalog.count(*), pg_catalog.jsonb_agg(m.provided_visitor_id)::pg_catalog.text
+    from moved as m"
 );
 
 statement!(
@@ -241,7 +275,8 @@ statement!(
 statement!(
     TABLE_OIDS,
     "select 'visitor_identity.visitor'::pg_catalog.regclass::pg_catalog.oid,
-        'visitor_identity.channel_identity'::pg_catalog.regclass::pg_catalog.oid"
+        'visitor_identity.channel_identity'::pg_catalog.regclass::pg_catalog.oid,
+        'visitor_identity.provided_identity'::pg_catalog.regclass::pg_catalog.oid"
 );
 
 fn pair<'a>(account: &'a str, from: Uuid, to: Uuid) -> [Value<'a>; 3] {
@@ -314,14 +349,46 @@ pub fn absorb(
     if superseded.len() == 0 {
         return Ok(None);
     }
+    move_everything(account, "visitor", from, to, reason.name(), own_row).map(Some)
+}
+
+/// Joins two visitors by order. None: `from` is superseded or forgotten by now, and nothing was done.
+pub fn merge(
+    account: &str,
+    from: Uuid,
+    to: Uuid,
+    reason: &str,
+) -> Result<Option<Rebound>, IdentityError> {
+    let values = pair(account, from, to);
+    let superseded = SUPERSEDE_BY_ORDER.with(|statement| statement.run(Mode::Newest, &values))?;
+    if superseded.len() == 0 {
+        return Ok(None);
+    }
+    move_everything(account, "merge", from, to, reason, None).map(Some)
+}
+
+/// Moves all that a visitor has who was superseded just now, and logs it.
+fn move_everything(
+    account: &str,
+    kind: &str,
+    from: Uuid,
+    to: Uuid,
+    reason: &str,
+    own_row: Option<&MovedRow>,
+) -> Result<Rebound, IdentityError> {
+    let values = pair(account, from, to);
     let oids = TABLE_OIDS.with(|statement| statement.run(Mode::ReadOnly, &[]))?;
     let oid = |column| {
         oids.get::<pg_sys::Oid>(0, column)
             .unwrap_or(pg_sys::InvalidOid)
     };
-    let (visitors, channels) = (oid(1), oid(2));
+    let (visitors, channels, provided) = (oid(1), oid(2), oid(3));
     let mut moved: Vec<(pg_sys::Oid, MovedKeys)> = Vec::new();
-    for (table, statement) in [(visitors, &COMPRESS_POINTERS), (channels, &MOVE_CHANNELS)] {
+    for (table, statement) in [
+        (visitors, &COMPRESS_POINTERS),
+        (channels, &MOVE_CHANNELS),
+        (provided, &MOVE_PROVIDED),
+    ] {
         let rows = statement.with(|statement| statement.run(Mode::Newest, &values))?;
         if let Some(keys) = rows.get::<String>(0, 2) {
             moved.push((
@@ -341,16 +408,9 @@ pub fn absorb(
         .filter(|table| table.holds(account))
     {
         let _moving = Moving::begin(from, to);
-        // Again until nothing is left: while the first pass waited for a row, its transaction may have written another.
-        loop {
-            let moves = table.move_chats(account, from, to)?;
-            if moves.is_empty() {
-                break;
-            }
-            for keys in moves {
-                chats += keys.count;
-                moved.push((table.relation, keys));
-            }
+        for keys in table.move_chats(account, from, to)? {
+            chats += keys.count;
+            moved.push((table.relation, keys));
         }
     }
     if let Some(row) = own_row {
@@ -365,7 +425,7 @@ pub fn absorb(
     }
     // After the moves: whoever yielded while they waited has said so by now.
     settle(account, from)?;
-    let rebind_id = log(account, "visitor", from, to, chats, reason)?;
+    let rebind_id = log(account, kind, from, to, chats, reason)?;
     let mut part = 0;
     let mut last = pg_sys::InvalidOid;
     moved.sort_by_key(|(table, _)| table.to_u32());
@@ -374,7 +434,7 @@ pub fn absorb(
         last = *table;
         log_keys(account, rebind_id, *table, part, &keys.keys)?;
     }
-    Ok(Some(Rebound { rebind_id, chats }))
+    Ok(Rebound { rebind_id, chats })
 }
 
 /// One chat row that a trigger moved: its table and its key, as a JSON array of one.
@@ -396,7 +456,7 @@ pub fn log_row(
     let values = [a, b, c, Value::Oid(row.table), Value::Json(Some(&row.keys))];
     let joined = LOG_ONE_MORE.with(|statement| statement.run(Mode::Write, &values))?;
     if joined.len() == 0 {
-        let rebind_id = log(account, "chat", from, to, 1, reason)?;
+        let rebind_id = log(account, "chat", from, to, 1, reason.name())?;
         log_keys(account, rebind_id, row.table, 0, &row.keys)?;
     }
     Ok(())
@@ -408,7 +468,7 @@ fn log(
     from: Uuid,
     to: Uuid,
     chats: i64,
-    reason: Reason,
+    reason: &str,
 ) -> Result<i64, IdentityError> {
     let values = [
         Value::Text(Some(account)),
@@ -416,7 +476,7 @@ fn log(
         Value::Uuid(Some(from)),
         Value::Uuid(Some(to)),
         Value::Int8(Some(chats)),
-        Value::Text(Some(reason.name())),
+        Value::Text(Some(reason)),
     ];
     let rows = LOG.with(|statement| statement.run(Mode::Write, &values))?;
     Ok(rows.number(0, 1))

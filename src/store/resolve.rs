@@ -239,6 +239,11 @@ fn election_key(account: &str, visitor: Uuid) -> i64 {
     (mixed as u64) as i64
 }
 
+/// Elects this transaction as the one that moves a visitor's chats, waiting for another that does.
+pub(super) fn elect(account: &str, visitor: Uuid) -> Result<(), IdentityError> {
+    wait_for_election(election_key(account, visitor))
+}
+
 /// Locks what a decision needs, in the one order: elections sorted, then rows sorted.
 fn lock(
     account: &str,

@@ -21,7 +21,7 @@ pub struct PutBack {
 
 statement!(
     REBINDING,
-    "select r.from_visitor_id, r.to_visitor_id, r.kind operator(pg_catalog.=) 'visitor',
+    "select r.from_visitor_id, r.to_visitor_id, r.kind operator(pg_catalog.<>) 'chat',
         r.undone_at is not null
     from visitor_identity.rebind as r
     where r.account operator(pg_catalog.=) $1
@@ -42,7 +42,8 @@ statement!(
     "select k.moved_table::pg_catalog.oid, pg_catalog.jsonb_array_length(k.keys)::pg_catalog.int8,
         k.keys::pg_catalog.text,
         k.moved_table operator(pg_catalog.=) 'visitor_identity.visitor'::pg_catalog.regclass,
-        k.moved_table operator(pg_catalog.=) 'visitor_identity.channel_identity'::pg_catalog.regclass
+        k.moved_table operator(pg_catalog.=) 'visitor_identity.channel_identity'::pg_catalog.regclass,
+        k.moved_table operator(pg_catalog.=) 'visitor_identity.provided_identity'::pg_catalog.regclass
     from visitor_identity.rebind_row as k
     where k.account operator(pg_catalog.=) $1
         and k.rebind_id operator(pg_catalog.=) $2
@@ -98,6 +99,18 @@ statement!(
         and c.channel_type operator(pg_catalog.=) k.channel_type
         and c.channel_id operator(pg_catalog.=) k.channel_id
         and c.visitor_id operator(pg_catalog.=) $3"
+);
+
+statement!(
+    PROVIDED_BACK,
+    "update visitor_identity.provided_identity as p
+    set visitor_id = $2
+    where p.account operator(pg_catalog.=) $1
+        and p.visitor_id operator(pg_catalog.=) $3
+        and p.provided_visitor_id operator(pg_catalog.=) any (
+            select k.value
+            from pg_catalog.jsonb_array_elements_text($4::pg_catalog.jsonb) as k (value)
+        )"
 );
 
 fn cannot(detail: &str, hint: &str) -> IdentityError {
@@ -183,11 +196,17 @@ fn put_back(
             CHANNELS_BACK
                 .with(|statement| statement.run(Mode::Newest, &values))?
                 .len()
+        } else if parts.truth(row, 6) {
+            PROVIDED_BACK
+                .with(|statement| statement.run(Mode::Newest, &values))?
+                .len()
         } else {
             let tables = attached_tables()?;
             match tables.iter().find(|table| table.relation == moved_table) {
                 Some(table) => {
-                    let others = if whole_visitor {
+                    // With the last part of the table, so that no row of another part is taken for one whose key changed.
+                    let is_last = parts.get::<pg_sys::Oid>(row + 1, 1) != Some(moved_table);
+                    let others = if whole_visitor && is_last {
                         let of_table = [
                             values[0],
                             values[1],
