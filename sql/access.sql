@@ -98,10 +98,11 @@ begin
         execute format(
             'grant usage on schema %I to %I',
             (
-                select c.relnamespace::regnamespace::text
+                select n.nspname
                 from pg_class as c
+                join pg_namespace as n on n.oid = c.relnamespace
                 where c.oid = view_name
-            )::name,
+            ),
             role
         );
     end loop;

@@ -97,8 +97,12 @@ create table visitor_identity.channel (
     pattern text collate "C",
     built_in boolean not null default false,
     constraint channel_pkey primary key (channel_type),
-    -- The match is made for its error: a pattern that does not compile is refused here and not at a customer's message.
-    constraint channel_has_a_rule check (built_in or ('' ~ ('^(?:' || pattern || ')$')) is not null)
+    -- The matches are made for their errors: a pattern that does not compile, by itself and as it is used, is refused
+    -- here and not at a customer's message.
+    constraint channel_has_a_rule check (
+        built_in
+        or (('' ~ pattern) is not null and ('' ~ ('^(?:' || pattern || ')$')) is not null)
+    )
 );
 
 comment on table visitor_identity.channel is

@@ -267,24 +267,24 @@ begin
             'select f.problem, f.account, f.visitor_id, %1$L::regclass, f.chat_key
             from (
                 select case
-                        when t.%3$I is null then ''a chat without a visitor''
+                        when t.%3$I::uuid is null then ''a chat without a visitor''
                         when v.visitor_id is null then ''a chat of a visitor that does not exist''
                         when v.superseded_by is not null then ''a chat left behind on a superseded visitor''
-                        when t.%7$I is null then ''a chat without an origin''
-                        when p.visitor_id <> t.%3$I and not exists (
+                        when t.%7$I::uuid is null then ''a chat without an origin''
+                        when p.visitor_id <> t.%3$I::uuid and not exists (
                             select
                             from visitor_identity.rebind as r
                             where r.account = p.account
-                                and r.from_visitor_id = t.%3$I
+                                and r.from_visitor_id = t.%3$I::uuid
                                 and r.to_visitor_id = p.visitor_id
                                 and r.undone_at is not null
                         ) then ''a chat that is not with the visitor of its own provided id''
                     end as problem,
-                    %4$s as account, t.%3$I as visitor_id, jsonb_build_object(%5$s) as chat_key
+                    %4$s as account, t.%3$I::uuid as visitor_id, jsonb_build_object(%5$s) as chat_key
                 from %2$s as t
                 left join visitor_identity.visitor as v
                     on v.account = %4$s
-                    and v.visitor_id = t.%3$I
+                    and v.visitor_id = t.%3$I::uuid
                 left join visitor_identity.account as a on a.account = %4$s
                 left join visitor_identity.provided_identity as p
                     on p.account = %4$s
@@ -298,13 +298,13 @@ begin
             attached.visitor_column,
             coalesce(
                 'case when t.' || quote_ident(attached.account_column)
-                    || ' is not null then format(''%s'', t.' || quote_ident(attached.account_column) || ') end',
+                    || ' is not null then format(''%s'', t.' || quote_ident(attached.account_column) || ') collate "C" end',
                 quote_literal(attached.fixed_account)
             ),
             attached.key_pairs,
             coalesce(
                 'case when t.' || quote_ident(attached.provided_column)
-                    || ' is not null then format(''%s'', t.' || quote_ident(attached.provided_column) || ') end',
+                    || ' is not null then format(''%s'', t.' || quote_ident(attached.provided_column) || ') collate "C" end',
                 'null'
             ),
             attached.origin_column

@@ -57,6 +57,8 @@ pub enum IdentityError {
     AccountOfChatChanged,
     /// 25006: a write was needed in a read-only transaction.
     ReadOnly,
+    /// 25006: an operation that always writes.
+    ReadOnlyOperation,
     /// 40001: retry the transaction.
     Serialization,
     /// XX000: something that cannot happen.
@@ -214,6 +216,12 @@ impl IdentityError {
                 "cannot assign a visitor_id in a read-only transaction",
                 "The identifiers are not known yet, or an authorization would change something.",
                 "Call resolve_visitor on the primary in a read-write transaction, or use find_visitor, which writes nothing.",
+            ),
+            Self::ReadOnlyOperation => parts(
+                ERRCODE_READ_ONLY_SQL_TRANSACTION,
+                "cannot change visitors in a read-only transaction",
+                "The operation moves what belongs to visitors, and logs it.",
+                "Call it on the primary in a read-write transaction.",
             ),
             Self::Serialization => parts(
                 ERRCODE_T_R_SERIALIZATION_FAILURE,

@@ -283,36 +283,77 @@ fn plain(account_row: &Request, cookie: Option<Uuid>) -> Request {
     }
 }
 
-/// Whether an inserted row is one that an UPDATE takes to another partition just now.
-fn is_moving_partition(row: Row, shape: &RowShape) -> bool {
-    LEAVING
-        .with(|leaving| leaving.borrow_mut().take())
-        .is_some_and(|leaving| {
-            leaving.command == current_command()
-                && leaving.table == shape.table.relation
-                && leaving.visitor == row.uuid(shape.visitor)
-                && leaving.origin == row.uuid(shape.origin)
-        })
+/// How sure it is that an inserted row is one that an UPDATE takes to another partition.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Movement {
+    No,
+    /// Such a row was deleted before, but statements ran in between.
+    Likely,
+    /// It was deleted within the same command, so the statement holds its old version.
+    Certain,
 }
 
-/// A row that arrives with an origin has been stored before: it moves to another partition, or is loaded again. It
-/// keeps its visitor; resolving it again by its channel id could hand it to whoever holds that id today.
+fn movement(row: Row, shape: &RowShape, account: &str) -> Movement {
+    let leaving = LEAVING.with(|leaving| leaving.borrow_mut().take());
+    let table = shape.table.relation;
+    let same_visitor = |leaving: &Leaving| {
+        let visitor = row.uuid(shape.visitor);
+        // Or the statement authorizes the row as it moves it, and BEFORE UPDATE has given it its visitor.
+        visitor.is_some()
+            && (leaving.visitor == visitor
+                || DECIDED.with(|all| {
+                    all.borrow()
+                        .get(&(table, row.key(shape, account)))
+                        .is_some_and(|decided| {
+                            decided.left == leaving.visitor
+                                && Some(decided.prepared.visitor_id) == visitor
+                        })
+                }))
+    };
+    match leaving {
+        Some(leaving)
+            if leaving.table == table
+                && (leaving.origin == row.uuid(shape.origin) || leaving.origin.is_none())
+                && same_visitor(&leaving) =>
+        {
+            if leaving.command == current_command() {
+                Movement::Certain
+            } else {
+                Movement::Likely
+            }
+        }
+        _ => Movement::No,
+    }
+}
+
+/// A row that moves to another partition keeps its visitor: resolving it again by its channel id could hand it to
+/// whoever holds that id today. The same holds for a row that is loaded again (it arrives with an origin, and its
+/// visitor is known here); its provided id is looked at, because such a row belongs to that id's visitor always.
 fn before_insert(call: &Call, shape: &RowShape) -> Result<Settled, IdentityError> {
     let row = call.new;
     let account = row.account(shape)?;
     let identifiers = row.identifiers(shape);
     let visitor_id = row.uuid(shape.visitor);
     let origin = row.uuid(shape.origin);
-    let (policy, request) = request_of_row(&account, identifiers.raw(visitor_id))?;
-    let stored_before = origin.is_some() && visitor_id.is_some();
-    let moves = stored_before && is_moving_partition(row, shape);
-    let kept = match visitor_id.filter(|_| moves) {
+    let (policy, mut request) = request_of_row(&account, identifiers.raw(visitor_id))?;
+    let movement = movement(row, shape, &account);
+    let mut keeps = movement != Movement::No;
+    if let (false, Some(visitor_id), true) = (keeps, visitor_id, origin.is_some()) {
+        if request.provided.is_some() {
+            request.channel = None;
+        } else {
+            keeps = facts_of_plain_row(&account, visitor_id)?
+                .cookie
+                .is_some_and(|visitor| !visitor.forgotten);
+        }
+    }
+    let kept = match visitor_id.filter(|_| movement == Movement::Certain) {
         Some(visitor) => keep_without_waiting(&account, visitor)?,
         None => None,
     };
     let visitor = if let Some(kept) = kept {
         kept
-    } else if stored_before || (request.provided.is_none() && request.channel.is_none()) {
+    } else if keeps || (request.provided.is_none() && request.channel.is_none()) {
         prepare_plain_row(&policy, &plain(&request, visitor_id))?
     } else {
         let prepared = prepare(&policy, &request, None, Stance::HoldsChatRow)?;

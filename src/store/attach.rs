@@ -803,7 +803,7 @@ fn create_view(
     };
     let own = attachment.provided.map(|column| {
         format!(
-            "visitor_identity.normalize_provided_visitor_id(c.{}::pg_catalog.text)",
+            "(visitor_identity.normalize_provided_visitor_id(c.{}::pg_catalog.text) collate pg_catalog.\"C\")",
             quote_identifier(column)
         )
     });

@@ -57,7 +57,7 @@ pub fn merge_by_order(
     connect(|| {
         policy(account)?;
         if is_read_only() {
-            return Err(IdentityError::ReadOnly);
+            return Err(IdentityError::ReadOnlyOperation);
         }
         if from == into {
             return Ok(None);
@@ -130,7 +130,7 @@ pub fn rename_channel_user(
         let (old, old_key) = key_of(account, channel_type, channel_id, old_id)?;
         let (new, new_key) = key_of(account, channel_type, channel_id, new_id)?;
         if is_read_only() {
-            return Err(IdentityError::ReadOnly);
+            return Err(IdentityError::ReadOnlyOperation);
         }
         let holder = |request: &Request| {
             facts(Mode::Write, account, request)

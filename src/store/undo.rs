@@ -4,7 +4,7 @@
 use super::attachment::attached_tables;
 use super::identity::{lock_visitor, Lock};
 use super::rebind::Moving;
-use super::spi::{connect, Mode, Value};
+use super::spi::{connect, is_read_only, Mode, Value};
 use super::statement;
 use crate::error::IdentityError;
 use pgrx::pg_sys;
@@ -126,6 +126,9 @@ fn cannot(detail: &str, hint: &str) -> IdentityError {
 pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError> {
     connect(|| {
         super::policy::policy(account)?;
+        if is_read_only() {
+            return Err(IdentityError::ReadOnlyOperation);
+        }
         let id = [Value::Text(Some(account)), Value::Int8(Some(rebind_id))];
         let rows = REBINDING.with(|statement| statement.run(Mode::Write, &id))?;
         let (Some(from), Some(to)) = (rows.uuid(0, 1), rows.uuid(0, 2)) else {
