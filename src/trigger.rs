@@ -68,6 +68,7 @@ unsafe extern "C-unwind" fn at_end_of_subtransaction(
     _argument: *mut core::ffi::c_void,
 ) {
     if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
+        LEAVING.with(|leaving| leaving.borrow_mut().take());
         DECIDED.with(|decided| {
             decided
                 .borrow_mut()
@@ -85,19 +86,13 @@ pub fn register() {
     }
 }
 
-/// The row that BEFORE DELETE saw last, and in which command: in a row movement between partitions the very next thing
-/// is its BEFORE INSERT, within the same command.
+/// The row that BEFORE DELETE saw last: in a row movement between partitions its BEFORE INSERT follows. As long as this
+/// is remembered, the transaction holds the row's old version, and whoever rebinds its visitor waits for us.
 struct Leaving {
     table: pg_sys::Oid,
     /// The row's visitor and origin. Not its key, of which the partition key is a part and changes.
     visitor: Option<Uuid>,
     origin: Option<Uuid>,
-    command: pg_sys::CommandId,
-}
-
-fn current_command() -> pg_sys::CommandId {
-    // SAFETY: a plain read of transaction state.
-    unsafe { pg_sys::GetCurrentCommandId(false) }
 }
 
 /// One version of a row.
@@ -283,47 +278,27 @@ fn plain(account_row: &Request, cookie: Option<Uuid>) -> Request {
     }
 }
 
-/// How sure it is that an inserted row is one that an UPDATE takes to another partition.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Movement {
-    No,
-    /// Such a row was deleted before, but statements ran in between.
-    Likely,
-    /// It was deleted within the same command, so the statement holds its old version.
-    Certain,
-}
-
-fn movement(row: Row, shape: &RowShape, account: &str) -> Movement {
+/// Whether an inserted row is one that an UPDATE takes to another partition (or that was deleted to be written anew).
+fn is_moving_partition(row: Row, shape: &RowShape, account: &str) -> bool {
     let leaving = LEAVING.with(|leaving| leaving.borrow_mut().take());
     let table = shape.table.relation;
-    let same_visitor = |leaving: &Leaving| {
-        let visitor = row.uuid(shape.visitor);
-        // Or the statement authorizes the row as it moves it, and BEFORE UPDATE has given it its visitor.
-        visitor.is_some()
-            && (leaving.visitor == visitor
-                || DECIDED.with(|all| {
-                    all.borrow()
-                        .get(&(table, row.key(shape, account)))
-                        .is_some_and(|decided| {
-                            decided.left == leaving.visitor
-                                && Some(decided.prepared.visitor_id) == visitor
-                        })
-                }))
-    };
-    match leaving {
-        Some(leaving)
-            if leaving.table == table
-                && (leaving.origin == row.uuid(shape.origin) || leaving.origin.is_none())
-                && same_visitor(&leaving) =>
-        {
-            if leaving.command == current_command() {
-                Movement::Certain
-            } else {
-                Movement::Likely
-            }
-        }
-        _ => Movement::No,
-    }
+    let visitor = row.uuid(shape.visitor);
+    leaving.is_some_and(|leaving| {
+        let authorized_on_the_way = || {
+            DECIDED.with(|all| {
+                all.borrow()
+                    .get(&(table, row.key(shape, account)))
+                    .is_some_and(|decided| {
+                        decided.left == leaving.visitor
+                            && Some(decided.prepared.visitor_id) == visitor
+                    })
+            })
+        };
+        leaving.table == table
+            && visitor.is_some()
+            && (leaving.origin == row.uuid(shape.origin) || leaving.origin.is_none())
+            && (leaving.visitor == visitor || authorized_on_the_way())
+    })
 }
 
 /// A row that moves to another partition keeps its visitor: resolving it again by its channel id could hand it to
@@ -336,8 +311,8 @@ fn before_insert(call: &Call, shape: &RowShape) -> Result<Settled, IdentityError
     let visitor_id = row.uuid(shape.visitor);
     let origin = row.uuid(shape.origin);
     let (policy, mut request) = request_of_row(&account, identifiers.raw(visitor_id))?;
-    let movement = movement(row, shape, &account);
-    let mut keeps = movement != Movement::No;
+    let moves = is_moving_partition(row, shape, &account);
+    let mut keeps = moves;
     if let (false, Some(visitor_id), true) = (keeps, visitor_id, origin.is_some()) {
         if request.provided.is_some() {
             request.channel = None;
@@ -347,7 +322,7 @@ fn before_insert(call: &Call, shape: &RowShape) -> Result<Settled, IdentityError
                 .is_some_and(|visitor| !visitor.forgotten);
         }
     }
-    let kept = match visitor_id.filter(|_| movement == Movement::Certain) {
+    let kept = match visitor_id.filter(|_| moves) {
         Some(visitor) => keep_without_waiting(&account, visitor)?,
         None => None,
     };
@@ -590,7 +565,6 @@ fn before_delete(call: &Call) -> Result<(), IdentityError> {
             table: shape.table.relation,
             visitor: call.new.uuid(shape.visitor),
             origin: call.new.uuid(shape.origin),
-            command: current_command(),
         };
         LEAVING.with(|slot| slot.borrow_mut().replace(leaving));
         Ok(())

@@ -163,8 +163,186 @@ fn facts_text(provided: bool, channel: bool, cookie: bool) -> String {
     )
 }
 
-/// Reads all facts about a request in one statement.
+statement!(
+    BY_PROVIDED,
+    "select p.visitor_id, p.verified_at is not null
+    from visitor_identity.provided_identity as p
+    where p.account operator(pg_catalog.=) $1
+        and p.provided_visitor_id operator(pg_catalog.=) $2"
+);
+
+statement!(
+    BY_CHANNEL,
+    "select c.visitor_id
+    from visitor_identity.channel_identity as c
+    where c.account operator(pg_catalog.=) $1
+        and c.channel_user_id operator(pg_catalog.=) $4
+        and c.channel_type operator(pg_catalog.=) $2
+        and c.channel_id operator(pg_catalog.=) $3"
+);
+
+statement!(
+    BY_COOKIE,
+    "select v.superseded_by, v.visitor_id, v.identified, null::pg_catalog.uuid, v.forgotten
+    from visitor_identity.visitor as v
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2"
+);
+
+/// The visitor of a cookie, followed to its survivor; without the claimant, who matters to an authorization only.
+fn cookie_visitor(
+    mode: Mode,
+    account: &str,
+    cookie: Option<Uuid>,
+) -> Result<Option<Visitor>, IdentityError> {
+    let Some(cookie) = cookie else {
+        return Ok(None);
+    };
+    let read = |id: Uuid| {
+        let values = [Value::Text(Some(account)), Value::Uuid(Some(id))];
+        BY_COOKIE.with(|statement| statement.run(mode, &values))
+    };
+    let rows = read(cookie)?;
+    match rows.uuid(0, 1) {
+        None => Ok(visitor(&rows, 2)),
+        Some(survivor) => Ok(visitor(&read(survivor)?, 2)),
+    }
+}
+
+/// A visitor of whom no more than the id was read, because no more is needed.
+fn only_known(id: Uuid, identified: bool) -> Visitor {
+    Visitor {
+        id,
+        identified,
+        claimed_by: None,
+        forgotten: false,
+    }
+}
+
+/// Reads what has to be known about a request. For whoever is known, nearly always, that is one probe of one index: a
+/// provided id with no other cookie than its visitor's own, a channel user id, a cookie. Everything else is read by one
+/// statement for all facts, and so is everything while some rebinding is owed.
 pub fn facts(mode: Mode, account: &str, request: &Request) -> Result<Facts, IdentityError> {
+    if super::policy::is_anything_owed()? {
+        return all_facts(mode, account, request);
+    }
+    match (&request.provided, &request.channel, request.cookie) {
+        (None, None, cookie) => Ok(Facts {
+            cookie: cookie_visitor(mode, account, cookie)?,
+            ..Facts::default()
+        }),
+        (None, Some(key), cookie) => {
+            let values = channel_values(account, key);
+            let rows = BY_CHANNEL.with(|statement| statement.run(mode, &values))?;
+            Ok(Facts {
+                channel: rows.uuid(0, 1).map(|id| only_known(id, false)),
+                cookie: cookie_visitor(mode, account, cookie)?,
+                ..Facts::default()
+            })
+        }
+        (Some(provided), None, cookie) => {
+            let values = [Value::Text(Some(account)), Value::Text(Some(provided))];
+            let rows = BY_PROVIDED.with(|statement| statement.run(mode, &values))?;
+            let found = rows.uuid(0, 1);
+            if cookie.is_some() && cookie != found {
+                return all_facts(mode, account, request);
+            }
+            Ok(Facts {
+                provided: found,
+                provided_verified: rows.truth(0, 2),
+                cookie: cookie.map(|id| only_known(id, true)),
+                ..Facts::default()
+            })
+        }
+        (Some(_), Some(_), _) => all_facts(mode, account, request),
+    }
+}
+
+// The identifier is looked up by a sub-select that is computed first, so that the visitor's row is found by its whole key
+// in every plan.
+statement!(
+    SHARE_BY_PROVIDED,
+    "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten
+    from visitor_identity.visitor as v
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) (
+            select p.visitor_id
+            from visitor_identity.provided_identity as p
+            where p.account operator(pg_catalog.=) $1
+                and p.provided_visitor_id operator(pg_catalog.=) $2
+        )
+        and ($3::pg_catalog.uuid is null or v.visitor_id operator(pg_catalog.=) $3)
+    for key share"
+);
+
+statement!(
+    SHARE_BY_CHANNEL,
+    "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten
+    from visitor_identity.visitor as v
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) (
+            select c.visitor_id
+            from visitor_identity.channel_identity as c
+            where c.account operator(pg_catalog.=) $1
+                and c.channel_user_id operator(pg_catalog.=) $4
+                and c.channel_type operator(pg_catalog.=) $2
+                and c.channel_id operator(pg_catalog.=) $3
+        )
+    for key share"
+);
+
+/// The facts of a chat row whose visitor is known by one identifier and is not to change, read by the lock that the row
+/// needs anyway. None: there is more to it, or the row was superseded, forgotten or claimed meanwhile.
+pub fn lock_known(account: &str, request: &Request) -> Result<Option<Facts>, IdentityError> {
+    let (rows, by_provided) = match (&request.provided, &request.channel) {
+        (Some(provided), None) => {
+            let values = [
+                Value::Text(Some(account)),
+                Value::Text(Some(provided)),
+                Value::Uuid(request.cookie),
+            ];
+            let rows = SHARE_BY_PROVIDED.with(|statement| statement.run(Mode::Write, &values))?;
+            (rows, true)
+        }
+        (None, Some(key)) => {
+            let values = channel_values(account, key);
+            let rows = SHARE_BY_CHANNEL.with(|statement| statement.run(Mode::Write, &values))?;
+            (rows, false)
+        }
+        _ => return Ok(None),
+    };
+    let stands = |visitor: &Visitor| !visitor.forgotten && visitor.claimed_by.is_none();
+    let Some(found) = visitor(&rows, 2)
+        .filter(stands)
+        .filter(|_| rows.uuid(0, 1).is_none())
+    else {
+        return Ok(None);
+    };
+    if by_provided {
+        return Ok(Some(Facts {
+            provided: Some(found.id),
+            cookie: request.cookie.map(|_| found),
+            ..Facts::default()
+        }));
+    }
+    let cookie = match request.cookie {
+        Some(id) if id == found.id => Some(found),
+        // An unknown cookie becomes another name of the visitor: that is for the long way.
+        Some(id) => match cookie_visitor(Mode::Write, account, Some(id))? {
+            None => return Ok(None),
+            known => known,
+        },
+        None => None,
+    };
+    Ok(Some(Facts {
+        channel: Some(found),
+        cookie,
+        ..Facts::default()
+    }))
+}
+
+/// Reads all facts about a request in one statement.
+fn all_facts(mode: Mode, account: &str, request: &Request) -> Result<Facts, IdentityError> {
     let given = [
         request.provided.is_some(),
         request.channel.is_some(),

@@ -27,6 +27,8 @@ pub(super) struct Cache {
     /// By the oid of an attached table or of one of its partitions.
     pub(super) shapes: HashMap<pg_sys::Oid, Rc<RowShape>>,
     pub(super) all_tables: Option<Rc<[Rc<AttachedTable>]>>,
+    /// Whether `pending_rebind` has rows.
+    owed: Option<bool>,
     /// Read inside a parallel query, where no new snapshot can be taken: good for that query only.
     read_in_parallel: bool,
 }
@@ -44,7 +46,7 @@ statement!(
     join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) c.relnamespace
     where n.nspname operator(pg_catalog.=) 'visitor_identity'::pg_catalog.name
         and c.relname operator(pg_catalog.=) any (
-            '{account,blocked_identifier,channel,attached_table}'::pg_catalog.name[]
+            '{account,blocked_identifier,channel,attached_table,pending_rebind}'::pg_catalog.name[]
         )"
 );
 
@@ -194,6 +196,26 @@ fn read_policy(account: &str) -> Result<Option<Policy>, IdentityError> {
         }
     }
     Ok(Some(policy))
+}
+
+statement!(
+    ANYTHING_OWED,
+    "select exists (
+        select
+        from visitor_identity.pending_rebind
+    )"
+);
+
+/// Whether any rebinding is owed by anybody: normally none is, and then no call has to look for one. Whoever leaves or
+/// settles a debt announces it, as a change of a policy is announced.
+pub fn is_anything_owed() -> Result<bool, IdentityError> {
+    if let Some(owed) = cached(|cache| cache.owed)? {
+        return Ok(owed);
+    }
+    let rows = ANYTHING_OWED.with(|statement| statement.run(Mode::NewestReadOnly, &[]))?;
+    let owed = rows.truth(0, 1);
+    cached(|cache| cache.owed = Some(owed))?;
+    Ok(owed)
 }
 
 /// The channels that a DBA added, with their patterns.

@@ -4,6 +4,7 @@
 //! The caller holds the visitor's row FOR UPDATE and the target's FOR KEY SHARE (notes on concurrency, section 7).
 
 use super::attachment::{attached_tables, MovedKeys};
+use super::policy::announce_change;
 use super::spi::{Mode, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -276,7 +277,8 @@ statement!(
     TABLE_OIDS,
     "select 'visitor_identity.visitor'::pg_catalog.regclass::pg_catalog.oid,
         'visitor_identity.channel_identity'::pg_catalog.regclass::pg_catalog.oid,
-        'visitor_identity.provided_identity'::pg_catalog.regclass::pg_catalog.oid"
+        'visitor_identity.provided_identity'::pg_catalog.regclass::pg_catalog.oid,
+        'visitor_identity.pending_rebind'::pg_catalog.regclass::pg_catalog.oid"
 );
 
 fn pair<'a>(account: &'a str, from: Uuid, to: Uuid) -> [Value<'a>; 3] {
@@ -510,10 +512,19 @@ pub fn claim(account: &str, visitor: Uuid, by: Uuid) -> Result<(), IdentityError
     Ok(())
 }
 
+/// Tells every backend, at commit, that debts were made or settled.
+fn announce_debts() -> Result<(), IdentityError> {
+    let oids = TABLE_OIDS.with(|statement| statement.run(Mode::ReadOnly, &[]))?;
+    if let Some(table) = oids.get::<pg_sys::Oid>(0, 4) {
+        announce_change(table);
+    }
+    Ok(())
+}
+
 /// Records a rebinding that this transaction leaves to the one that is rebinding the visitor just now.
 pub fn owe(account: &str, visitor: Uuid, to: Uuid) -> Result<(), IdentityError> {
     OWE.with(|statement| statement.run(Mode::Write, &pair(account, visitor, to)))?;
-    Ok(())
+    announce_debts()
 }
 
 /// The rebindings still owed by any of these visitors, or to any of them.
@@ -528,6 +539,9 @@ pub fn owed(account: &str, visitors: &[Uuid]) -> Result<Vec<(Uuid, Uuid)>, Ident
 /// Strikes what a visitor owed, when it can no longer be rebound.
 pub fn settle(account: &str, visitor: Uuid) -> Result<(), IdentityError> {
     let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor))];
-    SETTLE.with(|statement| statement.run(Mode::Newest, &values))?;
+    let settled = SETTLE.with(|statement| statement.run(Mode::Newest, &values))?;
+    if settled.len() > 0 {
+        announce_debts()?;
+    }
     Ok(())
 }

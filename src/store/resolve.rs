@@ -5,8 +5,8 @@
 //! candidates sorted, visitor rows sorted, chats of the candidates, new bindings, moves, log.
 
 use super::identity::{
-    bind_channel, bind_target, facts, insert_visitor, lock_visitor, repoint_channel, try_election,
-    wait_for_election, Lock,
+    bind_channel, bind_target, facts, insert_visitor, lock_known, lock_visitor, repoint_channel,
+    try_election, wait_for_election, Lock,
 };
 use super::policy::{custom_channels, policy};
 use super::rebind::{
@@ -328,6 +328,22 @@ pub fn prepare(
     let mut first = first;
     let mut completed = Vec::new();
     let mut identified_in_place = false;
+    if request.asker == Asker::ChatRow && !policy.require_signature {
+        if let Some(known) = lock_known(account, request)? {
+            let decision = decide(policy, request, &known, &[]);
+            if let (Target::Known(visitor_id), false) = (decision.target, decision.writes()) {
+                return Ok(Prepared {
+                    visitor_id,
+                    decision,
+                    identified_in_place: false,
+                    absorb: Vec::new(),
+                    claim: Vec::new(),
+                    owe: Vec::new(),
+                    settled: Vec::new(),
+                });
+            }
+        }
+    }
     for _ in 0..MOST_ROUNDS {
         let decision = match first.take() {
             Some(decision) => decision,

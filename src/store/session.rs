@@ -14,11 +14,8 @@ thread_local! {
 // The more specific setting wins, as in PostgreSQL: role in database, role, database, all.
 statement!(
     LOCKED_ACCOUNT,
-    "select nullif(
-        pg_catalog.substr(c.setting, pg_catalog.length('visitor_identity.locked_account=')
-            operator(pg_catalog.+) 1),
-        ''
-    )
+    "select pg_catalog.substr(c.setting, pg_catalog.length('visitor_identity.locked_account=')
+        operator(pg_catalog.+) 1)
     from pg_catalog.pg_db_role_setting as s
     cross join pg_catalog.unnest(s.setconfig) as c (setting)
     where s.setrole operator(pg_catalog.=) any (array[$1, 0::pg_catalog.oid])
@@ -55,7 +52,9 @@ pub fn locked_by_catalog() -> Result<Option<String>, IdentityError> {
     let account = connect(|| {
         let values = [Value::Oid(user), Value::Oid(database)];
         let rows = LOCKED_ACCOUNT.with(|statement| statement.run(Mode::ReadOnly, &values))?;
-        Ok(rows.get::<String>(0, 1))
+        Ok(rows
+            .get::<String>(0, 1)
+            .filter(|account| !account.is_empty()))
     })?;
     KNOWN.with(|known| *known.borrow_mut() = Some((user, account.clone())));
     Ok(account)

@@ -1,0 +1,4 @@
+-- pgbench: one chat of a known visitor, by his visitor_id, into the attached table.
+\set n random(1, :people)
+insert into chat.chat (account, visitor_id, department)
+values ('default', md5('visitor ' || :n)::uuid, 'sales');

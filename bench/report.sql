@@ -1,0 +1,208 @@
+-- The report: what was measured, as ratios within a round (median, least and most of them), beside the goals.
+-- psql variable: markdown (off, or on for docs/benchmarks.md).
+
+\set ON_ERROR_STOP on
+\set QUIET on
+\pset footer off
+\pset null ''
+
+create or replace function bench.span(micros double precision)
+returns text
+language sql immutable
+return case
+    when micros >= 1e6 then round((micros / 1e6)::numeric, 2) || ' s'
+    when micros >= 1e4 then round((micros / 1e3)::numeric, 1) || ' ms'
+    when micros >= 1e3 then round((micros / 1e3)::numeric, 2) || ' ms'
+    when micros >= 100 then round(micros::numeric, 0) || ' µs'
+    when micros >= 10 then round(micros::numeric, 1) || ' µs'
+    else round(micros::numeric, 2) || ' µs'
+end;
+
+-- Each line: what, measured how, against what; the goal. "2" is the issue that set it.
+create temp table line (
+    place integer generated always as identity,
+    what text,
+    variant text,
+    against_what text,
+    against text,
+    goal numeric,
+    -- more: throughput, the higher the better; less: time.
+    better text,
+    set_by text
+);
+
+insert into line (what, variant, against, goal, better, set_by)
+select k.what, 'extension', a.against, a.goal, 'less', a.set_by
+from unnest(array['known: provided id with its cookie', 'known: channel id', 'known: cookie']) with ordinality as k (what, place)
+cross join (values ('peer', 0.75, 'first; 0.55 later'), ('probe', 1.2, 'later')) as a (against, goal, set_by)
+order by k.place, a.against;
+insert into line (what, variant, against, goal, better, set_by)
+values
+    ('first sight: provided id', 'extension', 'peer', 0.75, 'less', 'first; 0.6 later'),
+    ('first sight: channel id', 'extension', 'peer', 0.75, 'less', 'first; 0.6 later'),
+    ('first sight: nobody', 'extension', 'peer', null, 'less', null),
+    ('first sight: provided id', 'extension', 'bare inserts', null, 'less', null);
+insert into line (what, variant, against, goal, better, set_by)
+select s.what, 'extension', a.against, a.goal, 'more', 'later'
+from (
+    select distinct what, substring(what from '[0-9]+')::integer as clients
+    from bench.sample
+    where what like 'known, by pgbench%'
+) as s
+cross join (values ('probe', 0.95), ('application', 3)) as a (against, goal)
+order by s.clients, a.against desc;
+insert into line (what, variant, against, goal, better, set_by)
+select s.what, 'attached', 'unattached', 1.5, 'less', 'first; 1.3 later'
+from (
+    select distinct what
+    from bench.sample
+    where what like 'INSERT%'
+) as s
+order by s.what;
+insert into line (what, variant, against, goal, better, set_by)
+values
+    ('COPY of chats with a visitor_id', 'attached', 'unattached', 2, 'less', 'later'),
+    ('COPY of chats, mixed', 'attached', 'unattached', 2, 'less', 'later'),
+    ('UPDATE of another column', 'attached', 'unattached', 1.02, 'less', 'later');
+insert into line (what, variant, against, goal, better, set_by)
+select format('rebinding of %s chats, %s in the table', k, size), 'extension', against,
+    case against when 'bare update' then 1.3 end, 'less', case against when 'bare update' then 'later' end
+from unnest(array[1, 10, 1000]) as k
+cross join (
+    select distinct substring(what from ', (.*) in the table$') as size
+    from bench.sample
+    where what like 'rebinding%'
+) as s
+cross join unnest(array['bare update', 'peer']) as against
+order by against, k, size like '%million%';
+insert into line (what, variant, against_what, against, goal, better, set_by)
+select format('rebinding of %s chats, %s in the table', k, large), 'extension',
+    format('rebinding of %s chats, %s in the table', k, small), 'extension', null, 'less', 'flat'
+from unnest(array[1, 10, 1000]) as k
+cross join (
+    select max(s.size) filter (where s.is_large) as large, max(s.size) filter (where not s.is_large) as small
+    from (
+        select distinct substring(what from ', (.*) in the table$') as size, what like '%million%' as is_large
+        from bench.sample
+        where what like 'rebinding%'
+    ) as s
+) as sizes;
+insert into line (what, variant, against, goal, better, set_by)
+select s.what, 'extension', 'probe', 2, 'less', 'later'
+from (
+    select distinct what
+    from bench.sample
+    where what ~ '^(search|chat)_[a-z]+:'
+) as s
+order by split_part(s.what, ', ', 1), s.what like '%million%';
+insert into line (what, variant, against_what, against, goal, better, set_by)
+select large.what, 'extension', small.what, 'extension', null, 'less', 'flat'
+from (
+    select distinct what
+    from bench.sample
+    where what ~ '^(search|chat)_[a-z]+:.*million'
+) as large
+join (
+    select distinct what
+    from bench.sample
+    where what ~ '^(search|chat)_[a-z]+:.*thousand'
+) as small on split_part(small.what, ', ', 1) = split_part(large.what, ', ', 1)
+order by large.what;
+insert into line (what, variant, against, goal, better, set_by)
+values
+    ('first call in a new connection', 'extension', 'peer', null, 'less', null),
+    ('first call in a new connection', 'extension', 'probe', null, 'less', null);
+
+create temp table result as
+select l.place,
+    l.what || case when l.set_by = 'flat' then ': growth' else '' end as what,
+    case when l.set_by = 'flat' then 'against ' || substring(l.against_what from '[0-9]+ thousand') else l.against end as against,
+    bench.span(percentile_cont(0.5) within group (order by s.micros)) as this,
+    bench.span(percentile_cont(0.5) within group (order by a.micros)) as that,
+    r.ratio,
+    format('%s–%s', round(min(r.each)::numeric, 2), round(max(r.each)::numeric, 2)) as range,
+    case
+        when l.goal is null then null
+        else case l.better when 'more' then '≥ ' else '≤ ' end || l.goal
+    end as goal,
+    l.set_by,
+    case
+        when l.goal is null then null
+        when case l.better when 'more' then r.ratio >= l.goal else r.ratio <= l.goal end then 'yes'
+        else 'NO'
+    end as met
+from line as l
+join bench.sample as s on s.what = l.what and s.variant = l.variant
+join bench.sample as a on a.what = coalesce(l.against_what, l.what) and a.variant = l.against and a.round = s.round
+cross join lateral (
+    select case l.better when 'more' then a.micros / s.micros else s.micros / a.micros end as each,
+        (
+            select round(percentile_cont(0.5) within group (
+                order by case l.better when 'more' then b.micros / t.micros else t.micros / b.micros end
+            )::numeric, 2)
+            from bench.sample as t
+            join bench.sample as b
+                on b.what = coalesce(l.against_what, l.what)
+                and b.variant = l.against
+                and b.round = t.round
+            where t.what = l.what
+                and t.variant = l.variant
+        ) as ratio
+) as r
+group by l.place, l.what, l.against, l.against_what, l.goal, l.better, l.set_by, r.ratio;
+
+-- The only goal that is a time.
+insert into result (place, what, this, goal, set_by, met)
+select max(r.place) + 1, 'first call in a new connection, as a time', bench.span(f.median), '≤ 5 ms', 'later',
+    case when f.median <= 5000 then 'yes' else 'NO' end
+from result as r
+cross join (
+    select percentile_cont(0.5) within group (order by s.micros) as median
+    from bench.sample as s
+    where s.what = 'first call in a new connection'
+        and s.variant = 'extension'
+) as f
+where f.median is not null
+group by f.median;
+
+create temp view part as
+select s.variant as part, bench.span(percentile_cont(0.5) within group (order by s.micros)) as "a call"
+from bench.sample as s
+where s.what = 'part'
+group by s.variant;
+
+\if :markdown
+-- psql has no Markdown of its own.
+\pset format unaligned
+\pset tuples_only on
+select '| what | against | this | that | ratio | least–most | goal | goal set by | met |'
+union all
+select '|---|---|---|---|---|---|---|---|---|';
+select format(
+    '| %s | %s | %s | %s | %s | %s | %s | %s | %s |',
+    r.what, r.against, r.this, r.that, r.ratio, r.range, r.goal, nullif(r.set_by, 'flat'), r.met
+)
+from result as r
+order by r.place;
+\echo
+select '| part | a call |'
+union all
+select '|---|---|';
+select format('| %s | %s |', p.part, p."a call")
+from part as p
+order by p.part;
+\echo
+select format('- %s: %s', f.what, f.figure)
+from bench.fact as f
+order by f.what;
+\else
+select r.what, r.against, r.this, r.that, r.ratio, r.range as "least–most", r.goal, nullif(r.set_by, 'flat') as "goal set by", r.met
+from result as r
+order by r.place;
+select *
+from part as p
+order by p.part;
+select f.what, f.figure
+from bench.fact as f
+order by f.what;
+\endif
