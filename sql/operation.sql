@@ -32,7 +32,7 @@ language c volatile security definer rows 4
 as 'MODULE_PATHNAME', 'undo_rebind_wrapper';
 
 comment on function visitor_identity.undo_rebind(bigint, text) is
-'Puts back what a rebinding moved and that is still where it put it: chats, channel ids, pointers; what came later stays. The pair is not rebound again (note rebind_undone). One row a table with what was put back and what was left alone. VOLATILE. Errors: 42704 for an unknown rebinding; 55000 when it was undone before, or one of its visitors was absorbed or forgotten since.';
+'Puts back what a rebinding moved and that is still where it put it: chats, channel ids, pointers; what came later stays, and so does a chat whose own provided id is the target''s. The pair is not rebound again (note rebind_undone). One row a table with what was put back and what was left alone. VOLATILE. Errors: 42704 for an unknown rebinding; 55000 when it was undone before, or one of its visitors was absorbed or forgotten since.';
 
 create function visitor_identity.merge_visitors(
     from_visitor_id uuid,
@@ -207,6 +207,7 @@ begin
                 select string_agg(
                     format(
                         case
+                            when y.oid = 'timestamptz'::regtype then '%L, timezone(''UTC'', t.%I)'
                             when y.typnamespace = 'pg_catalog'::regnamespace then '%L, t.%I'
                             else '%L, format(''%%s'', t.%I)'
                         end,
@@ -271,14 +272,7 @@ begin
                         when v.visitor_id is null then ''a chat of a visitor that does not exist''
                         when v.superseded_by is not null then ''a chat left behind on a superseded visitor''
                         when t.%7$I::uuid is null then ''a chat without an origin''
-                        when p.visitor_id <> t.%3$I::uuid and not exists (
-                            select
-                            from visitor_identity.rebind as r
-                            where r.account = p.account
-                                and r.from_visitor_id = t.%3$I::uuid
-                                and r.to_visitor_id = p.visitor_id
-                                and r.undone_at is not null
-                        ) then ''a chat that is not with the visitor of its own provided id''
+                        when p.visitor_id <> t.%3$I::uuid then ''a chat that is not with the visitor of its own provided id''
                     end as problem,
                     %4$s as account, t.%3$I::uuid as visitor_id, jsonb_build_object(%5$s) as chat_key
                 from %2$s as t

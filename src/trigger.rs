@@ -14,7 +14,7 @@ use crate::store::policy::announce_change;
 use crate::store::rebind::{is_moving, log_row, MovedRow, Reason};
 use crate::store::resolve::{
     complete, facts_of_plain_row, keep_without_waiting, prepare, prepare_plain_row,
-    provided_visitor_of_row, request_of_row, transaction_ended, Prepared, Stance,
+    provided_visitor_of_row, request_of_row, survivor, transaction_ended, Prepared, Stance,
 };
 use crate::store::spi::{as_role, connect, from_pg, to_pg};
 use pgrx::datum::{FromDatum, IntoDatum};
@@ -388,9 +388,8 @@ fn before_update(
         }
     } else if channel_appears {
         let keeps = match left {
-            Some(left) => facts_of_plain_row(&account, left)?
-                .cookie
-                .is_some_and(|visitor| visitor.identified),
+            // Without a lock: we hold a row of his, and whoever is rebinding him waits for it.
+            Some(left) => survivor(&account, left)?.is_some_and(|visitor| visitor.identified),
             None => false,
         };
         if !keeps {
@@ -419,7 +418,16 @@ fn before_update(
             if target != left && is_authorized(&policy, &was, &is, left)? {
                 target = left;
             }
-            let visitor = prepare_plain_row(&policy, &plain(&is, target))?;
+            // Where the row stays with its visitor, nothing is added to him, and nothing is locked: whoever is rebinding
+            // him waits for this row, and takes it along.
+            let survivor = match target {
+                Some(target) => survivor(&account, target)?.map(|visitor| visitor.id),
+                None => None,
+            };
+            let visitor = match survivor.filter(|survivor| Some(*survivor) == left) {
+                Some(same) => same,
+                None => prepare_plain_row(&policy, &plain(&is, survivor.or(target)))?,
+            };
             if let Some(left) = left.filter(|left| *left != visitor) {
                 let moved = MovedRow {
                     table: shape.table.relation,

@@ -283,6 +283,15 @@ impl AttachedTable {
             })
             .collect();
         let key = key_as_json(&references, false);
+        let own_provided = columns.provided.as_ref().map_or_else(
+            || "null::pg_catalog.text".to_owned(),
+            |column| {
+                format!(
+                    "visitor_identity.normalize_provided_visitor_id(t.{}::pg_catalog.text)",
+                    quote_identifier(column)
+                )
+            },
+        );
         let of_key: Vec<String> = columns
             .key
             .iter()
@@ -338,24 +347,30 @@ impl AttachedTable {
                 order by n.part"
             )),
             put_back: Statement::over_table(format!(
-                "update {name} as t
-                set {visitor} = $2
-                where {of_account}
-                    and t.{visitor} operator(pg_catalog.=) $3
-                    and (
-                        {key} operator(pg_catalog.=) any (
-                            select k.value
-                            from pg_catalog.jsonb_array_elements($4::pg_catalog.jsonb) as k (value)
-                        )
-                        or (
-                            $5::pg_catalog.jsonb is not null
-                            and t.{origin} operator(pg_catalog.=) $2
-                            and {key} operator(pg_catalog.<>) all (
-                                select o.value
-                                from pg_catalog.jsonb_array_elements($5::pg_catalog.jsonb) as o (value)
+                "with back as (
+                    update {name} as t
+                    set {visitor} = $2
+                    where {of_account}
+                        and t.{visitor} operator(pg_catalog.=) $3
+                        and ({own_provided} operator(pg_catalog.=) any ($6)) is not true
+                        and (
+                            {key} operator(pg_catalog.=) any (
+                                select k.value
+                                from pg_catalog.jsonb_array_elements($4::pg_catalog.jsonb) as k (value)
+                            )
+                            or (
+                                $5::pg_catalog.jsonb is not null
+                                and t.{origin} operator(pg_catalog.=) $2
+                                and {key} operator(pg_catalog.<>) all (
+                                    select o.value
+                                    from pg_catalog.jsonb_array_elements($5::pg_catalog.jsonb) as o (value)
+                                )
                             )
                         )
-                    )"
+                    returning t.{visitor} operator(pg_catalog.=) $2 as arrived
+                )
+                select pg_catalog.count(*), coalesce(pg_catalog.bool_and(b.arrived), true)
+                from back as b"
             )),
             columns,
         }
@@ -424,14 +439,7 @@ impl AttachedTable {
                 0
             };
             if !arrived || passes_for_nothing == MOST_PASSES_FOR_NOTHING {
-                return Err(IdentityError::Attachment {
-                    message: "a trigger of an attached table keeps a chat from being rebound"
-                        .into(),
-                    detail: "After the UPDATE the row was not with the canonical visitor.".into(),
-                    hint:
-                        "Let the table's own triggers accept the new value of the visitor column."
-                            .into(),
-                });
+                return Err(kept_by_a_trigger());
             }
         }
     }
@@ -444,7 +452,9 @@ impl AttachedTable {
     }
 
     /// Puts rows of these keys that are still with `to` back to `from`, and counts them. Given the keys that other
-    /// rebindings moved, also rows of other keys that were first stored on `from`: their key has changed since.
+    /// rebindings moved, also rows of other keys that were first stored on `from`: their key has changed since. A row
+    /// whose own provided id is one of `provided`, those of `to`, stays: it is his, whatever brought it there. Errors:
+    /// 55000 when a trigger of the application keeps a row where it is.
     pub fn put_chats_back(
         &self,
         account: &str,
@@ -452,14 +462,29 @@ impl AttachedTable {
         to: Uuid,
         keys: &str,
         moved_by_others: Option<&str>,
-    ) -> Result<usize, IdentityError> {
+        provided: &[String],
+    ) -> Result<i64, IdentityError> {
         let values = [
             Value::Text(Some(account)),
             Value::Uuid(Some(from)),
             Value::Uuid(Some(to)),
             Value::Json(Some(keys)),
             Value::Json(moved_by_others),
+            Value::Texts(provided),
         ];
-        Ok(as_role(self.owner, || self.put_back.run(Mode::Newest, &values))?.len())
+        let rows = as_role(self.owner, || self.put_back.run(Mode::Newest, &values))?;
+        if rows.truth(0, 2) {
+            Ok(rows.number(0, 1))
+        } else {
+            Err(kept_by_a_trigger())
+        }
+    }
+}
+
+fn kept_by_a_trigger() -> IdentityError {
+    IdentityError::Attachment {
+        message: "a trigger of an attached table keeps a chat from being rebound".into(),
+        detail: "After the UPDATE the row was not with the visitor that it was given.".into(),
+        hint: "Let the table's own triggers accept the new value of the visitor column.".into(),
     }
 }

@@ -476,22 +476,34 @@ pub fn wait_for_election(key: i64) -> Result<(), IdentityError> {
 
 statement!(
     INSERT_VISITOR,
-    "insert into visitor_identity.visitor (account, visitor_id, superseded_by)
-    values ($1, $2, $3)
+    "insert into visitor_identity.visitor (account, visitor_id)
+    values ($1, $2)
     on conflict do nothing"
 );
 
-/// Inserts a visitor, or an alias of one. False: the id exists already.
-pub fn insert_visitor(
-    account: &str,
-    visitor_id: Uuid,
-    superseded_by: Option<Uuid>,
-) -> Result<bool, IdentityError> {
+statement!(
+    NAME_ALIAS,
+    "update visitor_identity.visitor as v
+    set superseded_by = $3
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2
+        and v.superseded_by is null"
+);
+
+/// Makes a visitor that this transaction has just inserted another name of a visitor.
+pub fn name_alias(account: &str, alias: Uuid, of: Uuid) -> Result<(), IdentityError> {
     let values = [
         Value::Text(Some(account)),
-        Value::Uuid(Some(visitor_id)),
-        Value::Uuid(superseded_by),
+        Value::Uuid(Some(alias)),
+        Value::Uuid(Some(of)),
     ];
+    NAME_ALIAS.with(|statement| statement.run(Mode::Newest, &values))?;
+    Ok(())
+}
+
+/// Inserts a visitor. False: the id exists already.
+pub fn insert_visitor(account: &str, visitor_id: Uuid) -> Result<bool, IdentityError> {
+    let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor_id))];
     let rows = INSERT_VISITOR.with(|statement| statement.run(Mode::Write, &values))?;
     Ok(rows.len() == 1)
 }
@@ -654,11 +666,11 @@ pub fn bind_target(
         Target::Known(visitor_id) => Ok(Some(visitor_id)),
         Target::Random => {
             let visitor_id = crate::identifier::derivation::random();
-            insert_visitor(account, visitor_id, None)?;
+            insert_visitor(account, visitor_id)?;
             Ok(Some(visitor_id))
         }
         Target::Adopted(visitor_id) => {
-            Ok(insert_visitor(account, visitor_id, None)?.then_some(visitor_id))
+            Ok(insert_visitor(account, visitor_id)?.then_some(visitor_id))
         }
         Target::FromProvided | Target::FromChannel => {
             for generation in 0..MOST_GENERATIONS {

@@ -5,8 +5,8 @@
 //! candidates sorted, visitor rows sorted, chats of the candidates, new bindings, moves, log.
 
 use super::identity::{
-    bind_channel, bind_target, facts, insert_visitor, lock_known, lock_visitor, repoint_channel,
-    try_election, wait_for_election, Lock,
+    bind_channel, bind_target, facts, insert_visitor, lock_known, lock_visitor, name_alias,
+    repoint_channel, try_election, wait_for_election, Lock,
 };
 use super::policy::{custom_channels, policy};
 use super::rebind::{
@@ -16,7 +16,7 @@ use super::spi::{connect, is_read_only, transaction_snapshot_is_fixed, Mode};
 use crate::error::IdentityError;
 use crate::resolution::{
     decide, rebind_candidates, Asker, Basis, ChannelEffect, Decision, Facts, OnAuthorization,
-    Outcome, Policy, RawRequest, Refusal, Request, Target,
+    Outcome, Policy, RawRequest, Refusal, Request, Target, Visitor,
 };
 use std::cell::Cell;
 use std::rc::Rc;
@@ -254,7 +254,8 @@ fn lock(
 ) -> Result<Locked, IdentityError> {
     let mut result = Locked::AsRead;
     let mut to_elect: Vec<Uuid> = decision
-        .absorbed()
+        .rows_to_change()
+        .into_iter()
         .filter(|id| !held.elected.contains(id) && !held.yielded.contains(id))
         .collect();
     to_elect.sort_unstable();
@@ -373,6 +374,12 @@ pub fn prepare(
                 }
             }
         }
+        // The cookie's row before the identifier, in every path: two statements that bring both then meet in one order.
+        if let Some(alias) = decision.alias {
+            if !insert_visitor(account, alias)? {
+                continue;
+            }
+        }
         let Some(visitor_id) = bind_target(policy, request, decision.target)? else {
             continue;
         };
@@ -389,7 +396,11 @@ pub fn prepare(
             visitor_id,
             identified_in_place,
             absorb,
-            claim: decision.newly_claimed().collect(),
+            // Another transaction is deciding about the visitor, and we may not wait: he stays unclaimed by us.
+            claim: decision
+                .newly_claimed()
+                .filter(|id| !held.yielded.contains(id))
+                .collect(),
             owe: decision
                 .absorbed()
                 .filter(|id| held.yielded.contains(id))
@@ -419,11 +430,10 @@ fn bind_rest(
         }
         _ => true,
     };
-    Ok(bound
-        && match decision.alias {
-            Some(alias) if alias != visitor_id => insert_visitor(account, alias, Some(visitor_id))?,
-            _ => true,
-        })
+    if let Some(alias) = decision.alias.filter(|alias| bound && *alias != visitor_id) {
+        name_alias(account, alias, visitor_id)?;
+    }
+    Ok(bound)
 }
 
 /// Does what remains: supersedes, claims, moves, logs.
@@ -539,21 +549,10 @@ pub fn keep_without_waiting(
 ) -> Result<Option<Uuid>, IdentityError> {
     let locked = match lock_visitor(account, visitor_id, Lock::ShareIdle)? {
         Some(locked) => Some((locked.superseded_by, locked.visitor.forgotten)),
-        None => {
-            let request = Request {
-                asker: Asker::ChatRow,
-                provided: None,
-                channel: None,
-                cookie: Some(visitor_id),
-                notes: Vec::new(),
-            };
-            facts(Mode::Write, account, &request)?
-                .cookie
-                .map(|visitor| {
-                    let survivor = Some(visitor.id).filter(|id| *id != visitor_id);
-                    (survivor, visitor.forgotten)
-                })
-        }
+        None => survivor(account, visitor_id)?.map(|visitor| {
+            let survivor = Some(visitor.id).filter(|id| *id != visitor_id);
+            (survivor, visitor.forgotten)
+        }),
     };
     Ok(matches!(locked, Some((None, false))).then_some(visitor_id))
 }
@@ -582,6 +581,18 @@ pub fn request_of_row(
     let channels = custom_channels()?;
     let request = Request::from_row(raw, &policy, &channels);
     Ok((policy, request))
+}
+
+/// The visitor that a visitor_id stands for, read without a lock.
+pub fn survivor(account: &str, visitor_id: Uuid) -> Result<Option<Visitor>, IdentityError> {
+    let request = Request {
+        asker: Asker::ChatRow,
+        provided: None,
+        channel: None,
+        cookie: Some(visitor_id),
+        notes: Vec::new(),
+    };
+    Ok(facts(Mode::Write, account, &request)?.cookie)
 }
 
 /// The visitor of a provided id, if it is bound and counts in a chat row; for the guard against stale write-backs.

@@ -47,7 +47,8 @@ statement!(
     from visitor_identity.rebind_row as k
     where k.account operator(pg_catalog.=) $1
         and k.rebind_id operator(pg_catalog.=) $2
-    order by k.moved_table, k.part"
+    order by k.moved_table operator(pg_catalog.<>) 'visitor_identity.provided_identity'::pg_catalog.regclass,
+        k.moved_table, k.part"
 );
 
 statement!(
@@ -57,13 +58,20 @@ statement!(
     join visitor_identity.rebind_row as k
         on k.account operator(pg_catalog.=) r.account
         and k.rebind_id operator(pg_catalog.=) r.rebind_id
-        and k.moved_table operator(pg_catalog.=) $5::pg_catalog.oid
+        and k.moved_table operator(pg_catalog.=) $4::pg_catalog.oid
     cross join lateral pg_catalog.jsonb_array_elements(k.keys) as e (value)
     where r.account operator(pg_catalog.=) $1
-        and r.from_visitor_id operator(pg_catalog.=) $2
-        and r.to_visitor_id operator(pg_catalog.=) $3
-        and r.rebind_id operator(pg_catalog.<>) $4
+        and r.to_visitor_id operator(pg_catalog.=) $2
+        and r.rebind_id operator(pg_catalog.<>) $3
         and r.undone_at is null"
+);
+
+statement!(
+    PROVIDED_OF,
+    "select p.provided_visitor_id
+    from visitor_identity.provided_identity as p
+    where p.account operator(pg_catalog.=) $1
+        and p.visitor_id operator(pg_catalog.=) $2"
 );
 
 statement!(
@@ -144,7 +152,13 @@ pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError
         let mut pair = [from, to];
         pair.sort_unstable();
         for visitor in pair {
-            let locked = lock_visitor(account, visitor, Lock::Take)?;
+            // Nothing of the target's row changes, and whoever adds to him meanwhile may.
+            let strength = if visitor == to {
+                Lock::Share
+            } else {
+                Lock::Take
+            };
+            let locked = lock_visitor(account, visitor, strength)?;
             let stands = locked.is_some_and(|row| {
                 !row.visitor.forgotten
                     && match row.superseded_by {
@@ -175,6 +189,8 @@ fn put_back(
     to: Uuid,
     whole_visitor: bool,
 ) -> Result<Vec<PutBack>, IdentityError> {
+    // Read when the ids of a merge are back where they were.
+    let of_target = [Value::Text(Some(account)), Value::Uuid(Some(to))];
     let parts = KEYS.with(|statement| statement.run(Mode::Write, id))?;
     let mut done: Vec<PutBack> = Vec::new();
     for row in 0..parts.len() {
@@ -194,15 +210,15 @@ fn put_back(
         let count = if parts.truth(row, 4) {
             POINTERS_BACK
                 .with(|statement| statement.run(Mode::Newest, &values))?
-                .len()
+                .len() as i64
         } else if parts.truth(row, 5) {
             CHANNELS_BACK
                 .with(|statement| statement.run(Mode::Newest, &values))?
-                .len()
+                .len() as i64
         } else if parts.truth(row, 6) {
             PROVIDED_BACK
                 .with(|statement| statement.run(Mode::Newest, &values))?
-                .len()
+                .len() as i64
         } else {
             let tables = attached_tables()?;
             match tables.iter().find(|table| table.relation == moved_table) {
@@ -210,27 +226,24 @@ fn put_back(
                     // With the last part of the table, so that no row of another part is taken for one whose key changed.
                     let is_last = parts.get::<pg_sys::Oid>(row + 1, 1) != Some(moved_table);
                     let others = if whole_visitor && is_last {
-                        let of_table = [
-                            values[0],
-                            values[1],
-                            values[2],
-                            id[1],
-                            Value::Oid(moved_table),
-                        ];
+                        let of_table = [values[0], values[2], id[1], Value::Oid(moved_table)];
                         KEYS_OF_OTHERS
                             .with(|statement| statement.run(Mode::Write, &of_table))?
                             .get::<String>(0, 1)
                     } else {
                         None
                     };
+                    let rows =
+                        PROVIDED_OF.with(|statement| statement.run(Mode::Write, &of_target))?;
+                    let provided: Vec<String> =
+                        (0..rows.len()).filter_map(|row| rows.get(row, 1)).collect();
                     let _moving = Moving::begin(to, from);
-                    table.put_chats_back(account, from, to, &keys, others.as_deref())?
+                    table.put_chats_back(account, from, to, &keys, others.as_deref(), &provided)?
                 }
                 // Detached or dropped since: its rows are not ours to move.
                 None => 0,
             }
         };
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
         match done
             .last_mut()
             .filter(|last| last.moved_table == moved_table)
