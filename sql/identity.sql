@@ -156,6 +156,13 @@ create table visitor_identity.pending_rebind (
 
 create index pending_rebind_to_idx on visitor_identity.pending_rebind (account, to_visitor_id);
 
+-- Not for deletions: most of them find nothing to delete, and whoever deletes a row says so.
+create trigger policy_changed
+after insert on visitor_identity.pending_rebind
+for each statement execute function visitor_identity.policy_changed();
+
+alter table visitor_identity.pending_rebind enable always trigger policy_changed;
+
 comment on table visitor_identity.pending_rebind is
 'Rebindings that a transaction left to the one it met, so as not to deadlock with it. Completed by the next call that meets either visitor; normally empty.';
 comment on column visitor_identity.pending_rebind.account is 'The account.';
@@ -244,6 +251,10 @@ select
     end as channel_user_column,
     t.fixed_account,
     k.names as key_columns,
+    case
+        when cardinality(t.key_columns) = cardinality(k.names) then t.key_columns
+        else k.names
+    end as key_names,
     k.types as key_types,
     k.type_names as key_type_names
 from visitor_identity.attached_table as t
@@ -300,5 +311,6 @@ comment on column visitor_identity.attachment.channel_id_column is 'Column of th
 comment on column visitor_identity.attachment.channel_user_column is 'Column of the channel user id.';
 comment on column visitor_identity.attachment.fixed_account is 'The account of all rows, where no column says it.';
 comment on column visitor_identity.attachment.key_columns is 'The primary key.';
+comment on column visitor_identity.attachment.key_names is 'The names under which the log and the search write the key: those of the day of attaching.';
 comment on column visitor_identity.attachment.key_types is 'The base types of the key.';
 comment on column visitor_identity.attachment.key_type_names is 'The types of the key, qualified, without a length.';

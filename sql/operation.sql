@@ -211,13 +211,13 @@ begin
                             when y.typnamespace = 'pg_catalog'::regnamespace then '%L, t.%I'
                             else '%L, format(''%%s'', t.%I)'
                         end,
-                        k.name,
+                        k.written_as,
                         k.name
                     ),
                     ', '
                     order by k.position
                 )
-                from unnest(a.key_columns) with ordinality as k (name, position)
+                from unnest(a.key_columns, a.key_names) with ordinality as k (name, written_as, position)
                 join pg_attribute as b on b.attrelid = c.oid and b.attname = k.name
                 join pg_type as y on y.oid = b.atttypid
             ) as key_pairs,
@@ -234,10 +234,21 @@ begin
                 where g.tgrelid = c.oid
                     and p.pronamespace = 'visitor_identity'::regnamespace
                     and g.tgenabled = 'O'
-            ) as triggers
+            ) as triggers,
+            (c.relkind = 'p')::integer as triggers_of_movement,
+            exists (
+                select
+                from pg_partition_tree(c.oid) as l
+                join pg_trigger as g on g.tgrelid = l.relid
+                join pg_proc as p on p.oid = g.tgfoid
+                where p.pronamespace = 'visitor_identity'::regnamespace
+                    and g.tgenabled <> 'O'
+            ) as disabled_somewhere
         from visitor_identity.attached_table as t
         left join pg_class as c on c.oid = t.attached
         left join visitor_identity.attachment as a on a.relation = c.oid
+        where t.fixed_account is null
+            or visitor_identity.account_is_visible(t.fixed_account)
     loop
         if not attached.is_there then
             problem := 'an attached table was dropped without being detached';
@@ -256,7 +267,10 @@ begin
             chat_key := null;
             return next;
         end if;
-        if attached.triggers < (case when attached.has_identifiers then 5 else 3 end) then
+        if attached.disabled_somewhere
+            or attached.triggers < attached.triggers_of_movement
+                + (case when attached.has_identifiers then 5 else 3 end)
+        then
             problem := 'a trigger of an attached table is missing or not enabled';
             account := attached.fixed_account;
             visitor_id := null;

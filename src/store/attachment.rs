@@ -44,6 +44,8 @@ pub struct Columns {
 #[derive(Debug, Clone)]
 pub struct KeyColumn {
     pub name: String,
+    /// Its name in the log, which does not change when the column is renamed.
+    pub written_as: String,
     /// A timestamp with time zone, whose text depends on the session.
     pub is_instant: bool,
     /// Its type, qualified.
@@ -101,6 +103,14 @@ pub struct AttachedTable {
     put_back: Statement,
 }
 
+/// Which rows an undo puts back; the lists are JSON arrays of keys, and provided ids.
+pub struct PutBackWhich<'a> {
+    pub keys: &'a str,
+    pub moved_by_others: Option<&'a str>,
+    pub provided_of_to: &'a [String],
+    pub provided_of_from: &'a [String],
+}
+
 /// Keys of moved rows, as a JSON array in text form, with their number.
 pub struct MovedKeys {
     pub count: i64,
@@ -114,7 +124,8 @@ statement!(
         a.provided_column::pg_catalog.text, a.channel_type_column::pg_catalog.text,
         a.channel_id_column::pg_catalog.text, a.channel_user_column::pg_catalog.text,
         a.account_column::pg_catalog.text, a.fixed_account,
-        a.key_columns::pg_catalog.text[], a.key_types::pg_catalog.int8[], a.key_type_names
+        a.key_columns::pg_catalog.text[], a.key_types::pg_catalog.int8[], a.key_type_names,
+        a.key_names::pg_catalog.text[]
     from visitor_identity.attachment as a
     order by a.relation"
 );
@@ -149,6 +160,7 @@ pub fn attached_tables() -> Result<Rc<[Rc<AttachedTable>]>, IdentityError> {
         };
         let key_types: Vec<i64> = rows.get(row, 14).unwrap_or_default();
         let type_names: Vec<String> = rows.get(row, 15).unwrap_or_default();
+        let written_as: Vec<String> = rows.get(row, 16).unwrap_or_default();
         let columns = Columns {
             visitor,
             origin,
@@ -163,8 +175,10 @@ pub fn attached_tables() -> Result<Rc<[Rc<AttachedTable>]>, IdentityError> {
                 .into_iter()
                 .zip(key_types)
                 .zip(type_names)
-                .map(|((name, base_type), type_name)| KeyColumn {
+                .zip(written_as)
+                .map(|(((name, base_type), type_name), written_as)| KeyColumn {
                     name,
+                    written_as,
                     is_instant: base_type == i64::from(pg_sys::TIMESTAMPTZOID.to_u32()),
                     type_name,
                 })
@@ -279,7 +293,7 @@ impl AttachedTable {
             .iter()
             .map(|column| {
                 let reference = format!("t.{}", quote_identifier(&column.name));
-                (column.name.clone(), reference, column.is_instant)
+                (column.written_as.clone(), reference, column.is_instant)
             })
             .collect();
         let key = key_as_json(&references, false);
@@ -366,6 +380,7 @@ impl AttachedTable {
                                     from pg_catalog.jsonb_array_elements($5::pg_catalog.jsonb) as o (value)
                                 )
                             )
+                            or {own_provided} operator(pg_catalog.=) any ($7)
                         )
                     returning t.{visitor} operator(pg_catalog.=) $2 as arrived
                 )
@@ -453,24 +468,23 @@ impl AttachedTable {
 
     /// Puts rows of these keys that are still with `to` back to `from`, and counts them. Given the keys that other
     /// rebindings moved, also rows of other keys that were first stored on `from`: their key has changed since. A row
-    /// whose own provided id is one of `provided`, those of `to`, stays: it is his, whatever brought it there. Errors:
-    /// 55000 when a trigger of the application keeps a row where it is.
+    /// whose own provided id is one of those of `to` stays: it is his, whatever brought it there; one that has an id of
+    /// `from` goes back, whenever it came. Errors: 55000 when a trigger of the application keeps a row where it is.
     pub fn put_chats_back(
         &self,
         account: &str,
         from: Uuid,
         to: Uuid,
-        keys: &str,
-        moved_by_others: Option<&str>,
-        provided: &[String],
+        which: &PutBackWhich<'_>,
     ) -> Result<i64, IdentityError> {
         let values = [
             Value::Text(Some(account)),
             Value::Uuid(Some(from)),
             Value::Uuid(Some(to)),
-            Value::Json(Some(keys)),
-            Value::Json(moved_by_others),
-            Value::Texts(provided),
+            Value::Json(Some(which.keys)),
+            Value::Json(which.moved_by_others),
+            Value::Texts(which.provided_of_to),
+            Value::Texts(which.provided_of_from),
         ];
         let rows = as_role(self.owner, || self.put_back.run(Mode::Newest, &values))?;
         if rows.truth(0, 2) {

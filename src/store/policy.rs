@@ -206,8 +206,8 @@ statement!(
     )"
 );
 
-/// Whether any rebinding is owed by anybody: normally none is, and then no call has to look for one. Whoever leaves or
-/// settles a debt announces it, as a change of a policy is announced.
+/// Whether any rebinding is owed by anybody: normally none is, and then no call has to look for one. That one was
+/// made or settled is announced as a change of a policy is.
 pub fn is_anything_owed() -> Result<bool, IdentityError> {
     if let Some(owed) = cached(|cache| cache.owed)? {
         return Ok(owed);

@@ -246,7 +246,7 @@ statement!(
     where r.account operator(pg_catalog.=) $1
         and (r.visitor_id operator(pg_catalog.=) any ($2)
             or r.to_visitor_id operator(pg_catalog.=) any ($2))
-    order by r.created_at, r.visitor_id, r.to_visitor_id"
+    order by r.visitor_id, r.created_at, r.to_visitor_id"
 );
 
 statement!(
@@ -512,7 +512,7 @@ pub fn claim(account: &str, visitor: Uuid, by: Uuid) -> Result<(), IdentityError
     Ok(())
 }
 
-/// Tells every backend, at commit, that debts were made or settled.
+/// Tells every backend, at commit, that debts were settled; that one was made, the table's trigger tells.
 fn announce_debts() -> Result<(), IdentityError> {
     let oids = TABLE_OIDS.with(|statement| statement.run(Mode::ReadOnly, &[]))?;
     if let Some(table) = oids.get::<pg_sys::Oid>(0, 4) {
@@ -524,7 +524,7 @@ fn announce_debts() -> Result<(), IdentityError> {
 /// Records a rebinding that this transaction leaves to the one that is rebinding the visitor just now.
 pub fn owe(account: &str, visitor: Uuid, to: Uuid) -> Result<(), IdentityError> {
     OWE.with(|statement| statement.run(Mode::Write, &pair(account, visitor, to)))?;
-    announce_debts()
+    Ok(())
 }
 
 /// The rebindings still owed by any of these visitors, or to any of them.

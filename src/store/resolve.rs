@@ -329,6 +329,7 @@ pub fn prepare(
     let mut first = first;
     let mut completed = Vec::new();
     let mut identified_in_place = false;
+    let mut owed_looked_at = false;
     if request.asker == Asker::ChatRow && !policy.require_signature {
         if let Some(known) = lock_known(account, request)? {
             let decision = decide(policy, request, &known, &[]);
@@ -350,8 +351,9 @@ pub fn prepare(
             Some(decision) => decision,
             None => {
                 let known = facts(Mode::Write, account, request)?;
-                if known.pending && stance == Stance::HoldsNothing {
-                    completed.extend(complete_owed(account, request, &known)?);
+                if known.pending && stance == Stance::HoldsNothing && !owed_looked_at {
+                    completed.extend(complete_owed(account, request, &known, &held)?);
+                    owed_looked_at = true;
                     continue;
                 }
                 judge(policy, request, &known)?
@@ -486,8 +488,10 @@ fn complete_owed(
     account: &str,
     request: &Request,
     known: &Facts,
+    held: &Held,
 ) -> Result<Vec<(Uuid, Uuid, Rebound)>, IdentityError> {
     let mut completed = Vec::new();
+    let holds_nothing = held.elected.is_empty() && held.taken.is_empty() && held.shared.is_empty();
     let met: Vec<Uuid> = [
         request.cookie,
         known.provided,
@@ -498,7 +502,14 @@ fn complete_owed(
     .flatten()
     .collect();
     for (visitor, to) in owed(account, &met)? {
-        wait_for_election(election_key(account, visitor))?;
+        // In the order of the visitors, and waiting only while nothing else is held: otherwise whoever is busy with the
+        // visitor completes it.
+        let key = election_key(account, visitor);
+        if holds_nothing {
+            wait_for_election(key)?;
+        } else if !try_election(key)? {
+            continue;
+        }
         let mut pair = [(visitor, Lock::Take), (to, Lock::Share)];
         pair.sort_unstable_by_key(|(id, _)| *id);
         let mut target = to;

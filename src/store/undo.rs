@@ -1,9 +1,10 @@
 //! Takes a rebinding back, as far as what it moved is still where it put it.
 //! May touch: the identity tables, the log, and the attached tables through `attachment`.
 
-use super::attachment::attached_tables;
+use super::attachment::{attached_tables, PutBackWhich};
 use super::identity::{lock_visitor, Lock};
 use super::rebind::Moving;
+use super::resolve::elect;
 use super::spi::{connect, is_read_only, Mode, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -25,8 +26,7 @@ statement!(
         r.undone_at is not null
     from visitor_identity.rebind as r
     where r.account operator(pg_catalog.=) $1
-        and r.rebind_id operator(pg_catalog.=) $2
-    for update"
+        and r.rebind_id operator(pg_catalog.=) $2"
 );
 
 statement!(
@@ -34,7 +34,8 @@ statement!(
     "update visitor_identity.rebind as r
     set undone_at = pg_catalog.now()
     where r.account operator(pg_catalog.=) $1
-        and r.rebind_id operator(pg_catalog.=) $2"
+        and r.rebind_id operator(pg_catalog.=) $2
+        and r.undone_at is null"
 );
 
 statement!(
@@ -129,6 +130,13 @@ fn cannot(detail: &str, hint: &str) -> IdentityError {
     }
 }
 
+fn undone_before() -> IdentityError {
+    cannot(
+        "It was undone before.",
+        "Look at undone_at in visitor_identity.rebind.",
+    )
+}
+
 /// `undo_rebind`. Errors: 42704 for an unknown rebinding; 55000 when it was undone before, when its target is itself
 /// superseded or forgotten, or when its source was absorbed by somebody else since.
 pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError> {
@@ -142,15 +150,15 @@ pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError
         let (Some(from), Some(to)) = (rows.uuid(0, 1), rows.uuid(0, 2)) else {
             return Err(IdentityError::UnknownRebinding);
         };
-        let whole_visitor = rows.truth(0, 3);
         if rows.truth(0, 4) {
-            return Err(cannot(
-                "It was undone before.",
-                "Look at undone_at in visitor_identity.rebind.",
-            ));
+            return Err(undone_before());
         }
+        // Elected before anything is locked, as whoever moves the chats of `from` is; the log's row comes last, because who
+        // holds a chat may be waiting to write there.
+        elect(account, from)?;
         let mut pair = [from, to];
         pair.sort_unstable();
+        let whole_visitor = rows.truth(0, 3);
         for visitor in pair {
             // Nothing of the target's row changes, and whoever adds to him meanwhile may.
             let strength = if visitor == to {
@@ -173,12 +181,21 @@ pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError
                 ));
             }
         }
-        MARK.with(|statement| statement.run(Mode::Newest, &id))?;
+        let again = REBINDING.with(|statement| statement.run(Mode::Write, &id))?;
+        if again.truth(0, 4) {
+            return Err(undone_before());
+        }
         if whole_visitor {
             let values = [id[0], Value::Uuid(Some(from)), Value::Uuid(Some(to))];
             RELEASE.with(|statement| statement.run(Mode::Newest, &values))?;
         }
-        put_back(account, &id, from, to, whole_visitor)
+        let done = put_back(account, &id, from, to, whole_visitor)?;
+        let marked = MARK.with(|statement| statement.run(Mode::Newest, &id))?;
+        if marked.len() == 1 {
+            Ok(done)
+        } else {
+            Err(undone_before())
+        }
     })
 }
 
@@ -189,8 +206,6 @@ fn put_back(
     to: Uuid,
     whole_visitor: bool,
 ) -> Result<Vec<PutBack>, IdentityError> {
-    // Read when the ids of a merge are back where they were.
-    let of_target = [Value::Text(Some(account)), Value::Uuid(Some(to))];
     let parts = KEYS.with(|statement| statement.run(Mode::Write, id))?;
     let mut done: Vec<PutBack> = Vec::new();
     for row in 0..parts.len() {
@@ -233,12 +248,19 @@ fn put_back(
                     } else {
                         None
                     };
-                    let rows =
-                        PROVIDED_OF.with(|statement| statement.run(Mode::Write, &of_target))?;
-                    let provided: Vec<String> =
-                        (0..rows.len()).filter_map(|row| rows.get(row, 1)).collect();
+                    let provided = provided_of(account, to)?;
                     let _moving = Moving::begin(to, from);
-                    table.put_chats_back(account, from, to, &keys, others.as_deref(), &provided)?
+                    table.put_chats_back(
+                        account,
+                        from,
+                        to,
+                        &PutBackWhich {
+                            keys: &keys,
+                            moved_by_others: others.as_deref(),
+                            provided_of_to: &provided,
+                            provided_of_from: &[],
+                        },
+                    )?
                 }
                 // Detached or dropped since: its rows are not ours to move.
                 None => 0,
@@ -259,5 +281,41 @@ fn put_back(
             }),
         }
     }
+    // Chats that came to the merged visitor with an id that is not his any more.
+    let provided_of_from = provided_of(account, from)?;
+    if !provided_of_from.is_empty() {
+        let provided_of_to = provided_of(account, to)?;
+        let which = PutBackWhich {
+            keys: "[]",
+            moved_by_others: None,
+            provided_of_to: &provided_of_to,
+            provided_of_from: &provided_of_from,
+        };
+        for table in attached_tables()?
+            .iter()
+            .filter(|table| table.holds(account))
+        {
+            let _moving = Moving::begin(to, from);
+            let count = table.put_chats_back(account, from, to, &which)?;
+            match done
+                .iter_mut()
+                .find(|known| known.moved_table == table.relation)
+            {
+                Some(known) => known.put_back += count,
+                None if count > 0 => done.push(PutBack {
+                    moved_table: table.relation,
+                    put_back: count,
+                    left_alone: 0,
+                }),
+                None => {}
+            }
+        }
+    }
     Ok(done)
+}
+
+fn provided_of(account: &str, visitor: Uuid) -> Result<Vec<String>, IdentityError> {
+    let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor))];
+    let rows = PROVIDED_OF.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok((0..rows.len()).filter_map(|row| rows.get(row, 1)).collect())
 }
