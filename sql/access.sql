@@ -9,7 +9,8 @@ begin
         'visitor_identity.account', 'visitor_identity.blocked_identifier', 'visitor_identity.visitor',
         'visitor_identity.provided_identity', 'visitor_identity.channel_identity',
         'visitor_identity.former_channel_identity', 'visitor_identity.rebind',
-        'visitor_identity.rebind_row', 'visitor_identity.pending_rebind'
+        'visitor_identity.rebind_row', 'visitor_identity.pending_rebind',
+        'visitor_identity.signature_key', 'visitor_identity.visitor_fields'
     ]::regclass[]
     loop
         execute format('alter table %s enable row level security', identity_table);
@@ -63,7 +64,11 @@ revoke execute on function
     visitor_identity.merge_visitors(uuid, uuid, text, text),
     visitor_identity.rename_channel_user(text, text, text, text, text),
     visitor_identity.unattached_tables(),
-    visitor_identity.check_integrity()
+    visitor_identity.check_integrity(),
+    visitor_identity.add_signature_key(text, text, text),
+    visitor_identity.retire_signature_key(bigint, text),
+    visitor_identity.verify_visitor_fields(jsonb, text),
+    visitor_identity.authorize_visitor(jsonb, uuid, text, text, text, text)
 from public;
 
 create function visitor_identity.grant_access(role name, level text)
@@ -110,7 +115,9 @@ begin
         execute format('
             grant execute on function
                 visitor_identity.resolve_visitor(text, text, text, uuid, text, text),
-                visitor_identity.resolve_visitor_detail(text, text, text, uuid, text, text)
+                visitor_identity.resolve_visitor_detail(text, text, text, uuid, text, text),
+                visitor_identity.verify_visitor_fields(jsonb, text),
+                visitor_identity.authorize_visitor(jsonb, uuid, text, text, text, text)
             to %I', role);
     end if;
     if level = 'admin' then
@@ -125,14 +132,17 @@ begin
                 visitor_identity.merge_visitors(uuid, uuid, text, text),
                 visitor_identity.rename_channel_user(text, text, text, text, text),
                 visitor_identity.unattached_tables(),
-                visitor_identity.check_integrity()
+                visitor_identity.check_integrity(),
+                visitor_identity.add_signature_key(text, text, text),
+                visitor_identity.retire_signature_key(bigint, text)
             to %I', role);
         execute format('
             grant select on
                 visitor_identity.visitor, visitor_identity.provided_identity,
                 visitor_identity.channel_identity, visitor_identity.former_channel_identity,
                 visitor_identity.rebind, visitor_identity.rebind_row,
-                visitor_identity.pending_rebind, visitor_identity.attached_table
+                visitor_identity.pending_rebind, visitor_identity.attached_table,
+                visitor_identity.visitor_fields
             to %I', role);
         execute format('
             grant select, insert, update, delete on
@@ -146,7 +156,7 @@ $$;
 revoke execute on function visitor_identity.grant_access(name, text) from public;
 
 comment on function visitor_identity.grant_access(name, text) is
-'Gives a role what it needs. reader: find_visitor, search_history and the views of the tables attached so far. application: also resolve_visitor. admin: also attaching, policies and reading the identity tables. Roles are not created; run it again after attaching another table. For superusers. VOLATILE. Errors: 22023, 42704.';
+'Gives a role what it needs. reader: find_visitor, search_history and the views of the tables attached so far. application: also resolve_visitor and authorize_visitor. admin: also attaching, policies, adding signature keys and reading the identity tables; the keys are read by nobody. Roles are not created; run it again after attaching another table. For superusers. VOLATILE. Errors: 22023, 42704.';
 
 select pg_catalog.pg_extension_config_dump('visitor_identity.account', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.channel', 'where not built_in');
@@ -159,6 +169,9 @@ select pg_catalog.pg_extension_config_dump('visitor_identity.rebind', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.rebind_rebind_id_seq', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.rebind_row', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.pending_rebind', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.signature_key', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.signature_key_key_id_seq', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.visitor_fields', '');
 select pg_catalog.pg_extension_config_dump(
     'visitor_identity.attached_table',
     'where exists (select from pg_catalog.pg_class as c where c.oid = attached)'

@@ -9,6 +9,14 @@ as 'MODULE_PATHNAME', 'policy_changed_wrapper';
 comment on function visitor_identity.policy_changed() is
 'Trigger function: every backend reads its policies again after the change commits.';
 
+create function visitor_identity.check_signature_fields(signature_fields jsonb)
+returns boolean
+language c immutable strict parallel safe
+as 'MODULE_PATHNAME', 'check_signature_fields_wrapper';
+
+comment on function visitor_identity.check_signature_fields(jsonb) is
+'True for a strict rule of signed visitor fields: an object with one line of text a field, of which the CHECK of account makes sure. IMMUTABLE. Errors: 22023 for anything else, with the reason.';
+
 create table visitor_identity.account (
     account text collate "C" not null
         constraint account_is_identifier check (visitor_identity.is_identifier_text(account)),
@@ -26,6 +34,10 @@ create table visitor_identity.account (
         constraint account_max_rebinds check (max_rebinds >= 0),
     max_rebind_chats integer not null default 10000
         constraint account_max_rebind_chats check (max_rebind_chats >= 0),
+    signature_fields jsonb
+        constraint account_signature_fields check (visitor_identity.check_signature_fields(signature_fields)),
+    signature_horizon integer not null default 86400
+        constraint account_signature_horizon check (signature_horizon > 0),
     created_at timestamptz not null default pg_catalog.now(),
     untouched boolean not null default false,
     constraint account_pkey primary key (account)
@@ -42,6 +54,8 @@ comment on column visitor_identity.account.require_signature is 'When true, a pr
 comment on column visitor_identity.account.identified_cookie is 'Whether a bare cookie of an identified visitor resolves to him: accept, ignore, or auto (accept, except under md5 or require_signature).';
 comment on column visitor_identity.account.max_rebinds is 'How many visitors one identified visitor may absorb.';
 comment on column visitor_identity.account.max_rebind_chats is 'How many chats one absorbed visitor may bring.';
+comment on column visitor_identity.account.signature_fields is 'The strict rule of signed visitor fields: an object with one line of text a field, its shape and then optional or movable. NULL verifies as the product does, which lets fields be shifted and expiries be stripped.';
+comment on column visitor_identity.account.signature_horizon is 'How many seconds ahead the expiry of signed fields may lie under the strict rule.';
 comment on column visitor_identity.account.created_at is 'When the account was made.';
 comment on column visitor_identity.account.untouched is 'True while the row is as CREATE EXTENSION made it; such a row gives way to the one that a restore brings.';
 

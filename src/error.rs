@@ -29,8 +29,16 @@ pub enum IdentityError {
     },
     /// 22023: a page of no rows.
     BadPageSize,
+    /// 22023: a signature over what is no identifier.
+    SignedIdUnusable,
+    /// 22023: a key without a text.
+    EmptySecret,
+    /// 22023: `signature_fields` that is no strict rule; why.
+    BadSignatureFields(String),
     /// 28000: a bare provided id where the account takes verified ones only.
     SignatureRequired,
+    /// 28000: signed visitor fields that do not verify; the product's code, and why.
+    SignatureRefused { code: &'static str, reason: String },
     /// 42501: the session is locked to another account.
     AccountLocked,
     /// 42501: the caller does not own the table.
@@ -39,12 +47,16 @@ pub enum IdentityError {
     NotReadable(String),
     /// 22P02: not a uuid.
     MalformedUuid,
+    /// 22P02: no signed visitor fields; why.
+    MalformedVisitor(String),
     /// 42704: no such account.
     UnknownAccount,
     /// 42704: no such visitor, or one that was forgotten.
     UnknownVisitor,
     /// 42704: no such rebinding.
     UnknownRebinding,
+    /// 42704: no such key.
+    UnknownKey,
     /// 42703: the table has no such column.
     UnknownColumn { table: String, column: String },
     /// 55000: a table that cannot be attached, or an attached one that changed under our hands.
@@ -141,6 +153,36 @@ impl IdentityError {
                 "A page has at least one chat.",
                 "Pass a number from 1.",
             ),
+            Self::SignedIdUnusable => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "the signed field \"id\" is no identifier",
+                "It is blank, a zero, a placeholder, or a value that the account blocks.",
+                "Sign the person's id in the client's own system; for a visitor who is not logged in call visitor_identity.resolve_visitor without a provided id.",
+            ),
+            Self::EmptySecret => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "invalid value for secret",
+                "A key is a text that is not empty.",
+                "Pass the private key as the product's settings show it; it is used as this text.",
+            ),
+            Self::BadSignatureFields(reason) => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "invalid value for signature_fields",
+                &format!("Reason: {reason}."),
+                "Pass a JSON object with one line of text a field, for instance \"digits\" for \"id\"; NULL verifies as the product does.",
+            ),
+            Self::SignatureRefused { code, reason } => parts(
+                ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+                &format!("the signed visitor fields are refused: {code}"),
+                &format!("Reason: {reason}."),
+                "Let the client's system sign the fields again; visitor_identity.verify_visitor_fields tells the code without an error.",
+            ),
+            Self::MalformedVisitor(reason) => parts(
+                ERRCODE_INVALID_TEXT_REPRESENTATION,
+                "malformed signed visitor fields",
+                &format!("Reason: {reason}."),
+                "Pass an object with \"fields\", \"expires\" and \"hash\", or the flat form with \"crc\".",
+            ),
             Self::SignatureRequired => parts(
                 ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
                 "a verified provided_visitor_id is required",
@@ -188,6 +230,12 @@ impl IdentityError {
                 "unknown rebinding",
                 "The rebindings of an account are the rows of visitor_identity.rebind.",
                 "Pass the rebind_id, and the account if it is not the session's own.",
+            ),
+            Self::UnknownKey => parts(
+                ERRCODE_UNDEFINED_OBJECT,
+                "unknown signature key",
+                "The keys of an account have the numbers that visitor_identity.add_signature_key returned.",
+                "Pass the key_id, and the account if it is not the session's own.",
             ),
             Self::UnknownColumn { table, column } => parts(
                 ERRCODE_UNDEFINED_COLUMN,

@@ -8,6 +8,9 @@ mod error;
 mod identifier;
 mod resolution;
 mod settings;
+// Its tests look at more than the extension needs.
+#[cfg_attr(not(test), allow(dead_code, unused_imports))]
+mod signature;
 mod store;
 mod trigger;
 
@@ -46,7 +49,12 @@ extension_sql_file!(
     requires = ["chat"]
 );
 extension_sql_file!(
+    "../sql/signature.sql",
+    name = "signature",
+    requires = ["operation"]
+);
+extension_sql_file!(
     "../sql/access.sql",
     name = "access",
-    requires = ["operation"]
+    requires = ["signature"]
 );

@@ -179,6 +179,7 @@ impl Identifiers {
             channel_user_id: self.channel_user.as_deref(),
             visitor_id,
             channel_id: self.channel_id.as_deref(),
+            verified: false,
         }
     }
 }

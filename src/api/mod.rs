@@ -5,6 +5,7 @@ mod check;
 mod history;
 mod operation;
 mod resolve;
+mod signature;
 
 use crate::error::IdentityError;
 use pgrx::pg_sys::panic::ErrorReport;

@@ -101,6 +101,7 @@ fn explain_resolution(
         channel_user_id,
         visitor_id: visitor_id.map(from_pg),
         channel_id,
+        verified: false,
     };
     let steps = effective_account(account).and_then(|account| explain(&account, raw));
     let rows = (1..)

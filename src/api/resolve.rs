@@ -22,6 +22,7 @@ fn raw<'a>(
         channel_user_id,
         visitor_id: visitor_id.map(from_pg),
         channel_id,
+        verified: false,
     }
 }
 

@@ -23,6 +23,8 @@ pub struct RawRequest<'a> {
     pub channel_user_id: Option<&'a str>,
     pub visitor_id: Option<Uuid>,
     pub channel_id: Option<&'a str>,
+    /// The provided id was proven by a signature (design section 6).
+    pub verified: bool,
 }
 
 /// A channel user id with its scope, normalised: the key of `visitor_identity.channel_identity`.
@@ -55,6 +57,8 @@ pub enum Refusal {
         profile: &'static str,
     },
     SignatureRequired,
+    /// A signature proves an id that is no id.
+    SignedIdUnusable,
 }
 
 /// The channels that a DBA added, with their regular expressions.
@@ -78,8 +82,11 @@ impl Request {
             &mut notes,
         )?
         .map(str::to_owned);
-        if provided.is_some() && policy.require_signature {
+        if provided.is_some() && policy.require_signature && !raw.verified {
             return Err(Refusal::SignatureRequired);
+        }
+        if provided.is_none() && raw.verified {
+            return Err(Refusal::SignedIdUnusable);
         }
         let channel = channel_key(raw, policy, custom, &mut notes)?;
         Ok(Self {
@@ -367,5 +374,28 @@ mod tests {
             Err(Refusal::SignatureRequired)
         );
         assert!(Request::from_row(raw, &policy, &Orders).provided.is_some());
+        let verified = RawRequest {
+            verified: true,
+            ..raw
+        };
+        let request = Request::from_call(verified, &policy, &Orders).unwrap();
+        assert_eq!(request.provided.as_deref(), Some("C-42"));
+    }
+
+    #[test]
+    fn a_signature_over_what_is_no_id_is_refused_and_never_taken_for_an_anonymous_visitor() {
+        let mut policy = Policy::for_tests();
+        policy.blocked.insert("shared".into());
+        for id in [" ", "0", "undefined", "Shared"] {
+            let raw = RawRequest {
+                provided_visitor_id: Some(id),
+                verified: true,
+                ..RawRequest::default()
+            };
+            assert_eq!(
+                Request::from_call(raw, &policy, &Orders),
+                Err(Refusal::SignedIdUnusable)
+            );
+        }
     }
 }

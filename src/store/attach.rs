@@ -1037,19 +1037,20 @@ pub fn detach(relation: Option<pg_sys::Oid>, keep_origin: bool) -> Result<(), Id
             .collect();
         let drops_origin = attached.truth(0, 3) && !keep_origin;
         let origin: Option<String> = attached.get(0, 4);
-        as_role(table.owner, || {
-            for view in views {
-                let names =
-                    NAME_OF.with(|statement| statement.run(Mode::Write, &[Value::Oid(view)]))?;
-                if let (Some(schema), Some(name)) =
-                    (names.get::<String>(0, 1), names.get::<String>(0, 2))
-                {
-                    execute(format!(
-                        "drop view {}",
-                        quote_qualified_identifier(schema, name)
-                    ))?;
-                }
+        // With the caller's own rights: since the table was attached it may have got another owner, and the views not.
+        for view in views {
+            let names =
+                NAME_OF.with(|statement| statement.run(Mode::Write, &[Value::Oid(view)]))?;
+            if let (Some(schema), Some(name)) =
+                (names.get::<String>(0, 1), names.get::<String>(0, 2))
+            {
+                execute(format!(
+                    "drop view {}",
+                    quote_qualified_identifier(schema, name)
+                ))?;
             }
+        }
+        as_role(table.owner, || {
             let triggers = TRIGGERS.with(|statement| statement.run(Mode::Write, &values))?;
             for row in 0..triggers.len() {
                 if let Some(trigger) = triggers.get::<String>(row, 1) {

@@ -130,6 +130,10 @@ statement!(
                 and i.indpred is null
         ),
         pg_catalog.has_table_privilege($1, h.oid, 'select'),
+        pg_catalog.has_table_privilege(h.relowner, t.attached::pg_catalog.oid, 'select')
+            and pg_catalog.has_table_privilege(
+                h.relowner, 'visitor_identity.provided_identity', 'select'
+            ),
         t.key_columns::pg_catalog.text[],
         (
             select pg_catalog.array_agg(
@@ -288,6 +292,13 @@ fn views(caller: pg_sys::Oid, account: &str) -> Result<Vec<HistoryView>, Identit
             refused = Some(name);
             continue;
         }
+        if !rows.truth(row, 11) {
+            pgrx::warning!(
+                "view {} is passed over: its owner may not read the table any more; detach the table and attach it again",
+                quote_identifier(&name)
+            );
+            continue;
+        }
         let fixed = text(5);
         if fixed.as_deref().is_some_and(|fixed| fixed != account) {
             continue;
@@ -305,8 +316,8 @@ fn views(caller: pg_sys::Oid, account: &str) -> Result<Vec<HistoryView>, Identit
         };
         let opened_at = column(text(6), "pg_catalog.timestamptz");
         let closed_at = column(text(7), "pg_catalog.timestamptz");
-        let names: Vec<String> = rows.get(row, 11).unwrap_or_default();
-        let instants: Vec<bool> = rows.get(row, 12).unwrap_or_default();
+        let names: Vec<String> = rows.get(row, 12).unwrap_or_default();
+        let instants: Vec<bool> = rows.get(row, 13).unwrap_or_default();
         let references: Vec<(String, String, bool)> = names
             .into_iter()
             .zip(instants)

@@ -11,6 +11,7 @@ pub mod policy;
 pub mod rebind;
 pub mod resolve;
 pub mod session;
+pub mod signature;
 pub mod spi;
 pub mod undo;
 

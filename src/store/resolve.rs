@@ -104,6 +104,7 @@ impl From<Refusal> for IdentityError {
                 profile,
             },
             Refusal::SignatureRequired => Self::SignatureRequired,
+            Refusal::SignedIdUnusable => Self::SignedIdUnusable,
         }
     }
 }

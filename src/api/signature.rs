@@ -1,0 +1,104 @@
+//! Signed visitor fields as SQL functions: verify, authorize, and the keys.
+
+use super::{reported, Answer};
+use crate::error::IdentityError;
+use crate::resolution::RawRequest;
+use crate::settings::effective_account;
+use crate::store::signature::{
+    add_key, authorize, retire_key, signed_visitor, strict_rule, verdict,
+};
+use crate::store::spi::{from_pg, to_pg};
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use pgrx::{direct_function_call, AnyElement};
+
+/// Seconds between the epochs of Unix and of PostgreSQL.
+const POSTGRES_EPOCH: i64 = 946_684_800;
+
+fn unix_seconds(time: pg_sys::TimestampTz) -> i64 {
+    time.div_euclid(1_000_000).saturating_add(POSTGRES_EPOCH)
+}
+
+/// The text of a `jsonb` argument. The type of pgrx panics at numbers and depths that `serde_json` does not read.
+fn json_text(value: Option<AnyElement>) -> Result<Option<String>, IdentityError> {
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    // SAFETY: the argument is declared jsonb, in sql/, and is not NULL.
+    let text = unsafe {
+        direct_function_call::<&std::ffi::CStr>(pg_sys::jsonb_out, &[Some(value.datum())])
+    };
+    let text = text.and_then(|text| text.to_str().ok()).map(str::to_owned);
+    match text {
+        Some(text) => Ok(Some(text)),
+        None => Err(IdentityError::Internal("jsonb without a text".into())),
+    }
+}
+
+#[pg_extern(sql = false)]
+fn check_signature_fields(signature_fields: Option<AnyElement>) -> Answer<bool> {
+    let rule =
+        json_text(signature_fields).and_then(|fields| strict_rule(&fields.unwrap_or_default(), 1));
+    reported(rule.map(|_| true))
+}
+
+#[pg_extern(sql = false)]
+fn verify_visitor_fields(
+    visitor: Option<AnyElement>,
+    account: Option<&str>,
+) -> Answer<&'static str> {
+    // SAFETY: a plain read of backend-local state.
+    let now = unix_seconds(unsafe { pg_sys::GetCurrentStatementStartTimestamp() });
+    let code = effective_account(account).and_then(|account| {
+        let visitor = signed_visitor(json_text(visitor)?.as_deref())?;
+        Ok(verdict(&account, &visitor, now)?.code())
+    });
+    reported(code)
+}
+
+#[pg_extern(sql = false)]
+fn authorize_visitor(
+    visitor: Option<AnyElement>,
+    visitor_id: Option<pgrx::Uuid>,
+    channel_type: Option<&str>,
+    channel_user_id: Option<&str>,
+    channel_id: Option<&str>,
+    account: Option<&str>,
+) -> Answer<pgrx::Uuid> {
+    // SAFETY: reads the clock.
+    let now = unix_seconds(unsafe { pg_sys::GetCurrentTimestamp() });
+    let raw = RawRequest {
+        provided_visitor_id: None,
+        channel_type,
+        channel_user_id,
+        visitor_id: visitor_id.map(from_pg),
+        channel_id,
+        verified: false,
+    };
+    let authorized = effective_account(account).and_then(|account| {
+        let visitor = signed_visitor(json_text(visitor)?.as_deref())?;
+        authorize(&account, &visitor, raw, now)
+    });
+    reported(authorized).map(to_pg)
+}
+
+#[pg_extern(sql = false)]
+fn add_signature_key(
+    secret: Option<&str>,
+    algorithm: Option<&str>,
+    account: Option<&str>,
+) -> Answer<i64> {
+    let algorithm = algorithm.unwrap_or("hmac-sha256");
+    reported(
+        effective_account(account)
+            .and_then(|account| add_key(&account, secret.unwrap_or_default(), algorithm)),
+    )
+}
+
+#[pg_extern(sql = false)]
+fn retire_signature_key(key_id: Option<i64>, account: Option<&str>) -> Answer<()> {
+    reported(
+        effective_account(account)
+            .and_then(|account| retire_key(&account, key_id.unwrap_or_default())),
+    )
+}
