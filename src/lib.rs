@@ -8,8 +8,6 @@ mod error;
 mod identifier;
 mod resolution;
 mod settings;
-// Its tests look at more than the extension needs.
-#[cfg_attr(not(test), allow(dead_code, unused_imports))]
 mod signature;
 mod store;
 mod trigger;

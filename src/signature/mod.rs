@@ -25,7 +25,7 @@ mod verify;
 mod visitor;
 
 pub use algorithm::{Algorithm, Key};
-pub use strict::{ConfigError, Refusal, Strict};
+pub use strict::{ConfigError, Strict};
 pub use verify::{verify, Verdict};
 pub use visitor::{ShapeError, SignedVisitor};
 

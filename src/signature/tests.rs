@@ -1,6 +1,7 @@
 //! The promises of signed fields: the published vector, both attacks in both modes, and properties over random objects.
 //! May touch: nothing but its arguments.
 
+use super::strict::Refusal;
 use super::*;
 use proptest::prelude::*;
 use serde_json::{json, Value};

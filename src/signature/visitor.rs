@@ -146,8 +146,8 @@ impl SignedVisitor {
     }
 
     /// True for the first version, with `crc`.
-    #[must_use]
-    pub fn is_flat(&self) -> bool {
+    #[cfg(test)]
+    pub(super) fn is_flat(&self) -> bool {
         self.flat
     }
 
