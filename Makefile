@@ -31,4 +31,5 @@ bench: setup ## measure the speed, side by side with PL/pgSQL and bare tables
 clean: ## remove everything built here, the tools too, and the private clusters
 	@scripts/cluster destroy demo
 	@scripts/cluster destroy test
+	@scripts/cluster destroy bench
 	rm -rf target
