@@ -20,6 +20,8 @@ RETRY = {"40001", "40P01"}
 # An undo that no longer fits, or a rebinding that somebody undid in between.
 EXPECTED = {"undo": {"55000", "42704"}}
 MOST_RETRIES = 200
+# Nobody tries again so many seconds after the end.
+MOST_OVERTIME = 5
 # PostgreSQL's own word for a row that went to another partition while somebody waited for it: 40001 at every level.
 MOVED_PARTITION = "another partition"
 MOST_CHATS = 40000
@@ -261,7 +263,10 @@ class Client:
                     return
                 if state in RETRY:
                     self.retry(unit, phase, error)
-                    sleep(Random().uniform(0, 0.002 * min(attempt + 1, 20)))
+                    if run.deadline and monotonic() >= run.deadline + MOST_OVERTIME:
+                        break
+                    # Longer and longer, or a crowd that deadlocks meets again at once.
+                    sleep(Random().uniform(0, min(0.001 * 2 ** min(attempt, 10), 0.5)))
                     continue
                 if state in EXPECTED.get(self.at, ()):
                     run.refused[f"{self.at} {state}"] += 1
