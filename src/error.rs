@@ -85,6 +85,15 @@ struct Report {
 }
 
 impl IdentityError {
+    /// 55000, with what to say.
+    pub fn not_in_state(message: &str, detail: &str, hint: &str) -> Self {
+        Self::Attachment {
+            message: message.to_owned(),
+            detail: detail.to_owned(),
+            hint: hint.to_owned(),
+        }
+    }
+
     fn report_parts(self) -> Report {
         use PgSqlErrorCode::*;
         let parts = |code, message: &str, detail: &str, hint: &str| Report {

@@ -1,9 +1,9 @@
 //! What a DBA does by hand, as SQL functions: explain a resolution, undo a rebinding, join two
 //! visitors, follow a renamed channel user.
 
+use super::resolve::raw;
 use super::{reported, Answer};
 use crate::error::IdentityError;
-use crate::resolution::RawRequest;
 use crate::settings::effective_account;
 use crate::store::explain::explain;
 use crate::store::merge::{merge_by_order, rename_channel_user as rename};
@@ -95,14 +95,13 @@ fn explain_resolution(
     >,
     ErrorReport,
 > {
-    let raw = RawRequest {
+    let raw = raw(
         provided_visitor_id,
         channel_type,
         channel_user_id,
-        visitor_id: visitor_id.map(from_pg),
+        visitor_id,
         channel_id,
-        verified: false,
-    };
+    );
     let steps = effective_account(account).and_then(|account| explain(&account, raw));
     let rows = (1..)
         .zip(reported(steps)?)

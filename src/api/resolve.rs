@@ -9,7 +9,7 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-fn raw<'a>(
+pub(super) fn raw<'a>(
     provided_visitor_id: Option<&'a str>,
     channel_type: Option<&'a str>,
     channel_user_id: Option<&'a str>,

@@ -212,14 +212,6 @@ fn execute(text: String) -> Result<(), IdentityError> {
     Ok(())
 }
 
-fn refused(message: &str, detail: &str, hint: &str) -> IdentityError {
-    IdentityError::Attachment {
-        message: message.to_owned(),
-        detail: detail.to_owned(),
-        hint: hint.to_owned(),
-    }
-}
-
 /// A table with what the catalog says of it.
 struct Table {
     relation: pg_sys::Oid,
@@ -268,7 +260,7 @@ impl Table {
 /// Reads a table that the caller may attach or detach. Errors: 42501 for another's table, 55000 for what is no table.
 fn own_table(relation: Option<pg_sys::Oid>) -> Result<Table, IdentityError> {
     let no_table = || {
-        refused(
+        IdentityError::not_in_state(
             "not a table that can be attached",
             "It is NULL, or not a plain or partitioned table of the application.",
             "Name the table itself, for instance 'chat.chat'.",
@@ -318,7 +310,7 @@ fn own_table(relation: Option<pg_sys::Oid>) -> Result<Table, IdentityError> {
         return Err(no_table());
     }
     if is_partition {
-        return Err(refused(
+        return Err(IdentityError::not_in_state(
             "a partition cannot be attached by itself",
             "The triggers of a partitioned table reach all its partitions.",
             "Attach the partitioned table.",
@@ -358,7 +350,7 @@ pub fn attach(
             ATTACHED.with(|statement| statement.run(Mode::Write, &[Value::Oid(table.relation)]))
         })?;
         if attached.len() > 0 {
-            return Err(refused(
+            return Err(IdentityError::not_in_state(
                 "the table is attached already",
                 "visitor_identity.attached_table lists it.",
                 "Call visitor_identity.detach_table first to attach it with other columns.",
@@ -410,7 +402,7 @@ fn check<'a>(
         if types.contains(&column.base_type) {
             return Ok(());
         }
-        Err(refused(
+        Err(IdentityError::not_in_state(
             &format!(
                 "column {} is not of type {wanted}",
                 quote_identifier(&column.name)
@@ -453,7 +445,7 @@ fn check<'a>(
     ];
     let by_visitor = PARTITION_KEYS.with(|statement| statement.run(Mode::Write, &keys))?;
     if by_visitor.truth(0, 1) {
-        return Err(refused(
+        return Err(IdentityError::not_in_state(
             "the table is partitioned by its visitor column",
             "A row cannot change its partition while it is being inserted, so no visitor could be assigned.",
             "Partition by account, by time or by the chat's own key.",
@@ -498,7 +490,7 @@ fn check<'a>(
         .filter_map(|name| table.column(name))
     {
         if column.is_generated {
-            return Err(refused(
+            return Err(IdentityError::not_in_state(
                 &format!("column {} is generated", quote_identifier(&column.name)),
                 "Its value is computed after the row's visitor is decided.",
                 "Name an ordinary column, or fill one by a trigger.",
@@ -506,7 +498,7 @@ fn check<'a>(
         }
     }
     if let Some(column) = account.filter(|column| column.base_type == pg_sys::BPCHAROID) {
-        return Err(refused(
+        return Err(IdentityError::not_in_state(
             &format!(
                 "column {} is of type character",
                 quote_identifier(&column.name)
@@ -547,7 +539,7 @@ fn check_indexes(
     }
     let name = table.quoted();
     if !has_key {
-        return Err(refused(
+        return Err(IdentityError::not_in_state(
             "the table has no primary key",
             "The log of rebindings names the rows that moved by their primary key.",
             &format!("Add one: alter table {name} add primary key (...)."),
@@ -555,7 +547,7 @@ fn check_indexes(
     }
     if !has_visitor_index {
         let visitor = quote_identifier(&visitor.name);
-        return Err(refused(
+        return Err(IdentityError::not_in_state(
             "the table has no index that leads with the visitor column",
             "A rebinding would read the whole table.",
             &format!("Create one: create index concurrently on {name} ({visitor})."),
@@ -569,7 +561,7 @@ fn check_indexes(
             })
     });
     if clashes {
-        return Err(refused(
+        return Err(IdentityError::not_in_state(
             "a unique index of the table contains the visitor column",
             "Rows of two visitors could clash when one is rebound to the other, and the login would fail.",
             "Drop the uniqueness, or keep such rows in a table of their own.",
@@ -582,7 +574,7 @@ fn check_indexes(
 /// parser, 55000 otherwise.
 fn check_condition(condition: &str) -> Result<(), IdentityError> {
     let refusal = || {
-        refused(
+        IdentityError::not_in_state(
             "closed_when is not one SQL condition",
             "It is the text of a condition over the table's columns, as after WHERE.",
             "For instance: closed_when => $$state = 'closed'$$.",
@@ -1025,7 +1017,7 @@ pub fn detach(relation: Option<pg_sys::Oid>, keep_origin: bool) -> Result<(), Id
             ATTACHED.with(|statement| statement.run(Mode::Write, &values))
         })?;
         if attached.len() == 0 {
-            return Err(refused(
+            return Err(IdentityError::not_in_state(
                 "the table is not attached",
                 "visitor_identity.attached_table does not list it.",
                 "Look at visitor_identity.attached_table.",

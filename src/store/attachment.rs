@@ -199,6 +199,15 @@ pub fn attached_tables() -> Result<Rc<[Rc<AttachedTable>]>, IdentityError> {
     Ok(tables)
 }
 
+/// Those of them that can hold rows of an account.
+pub fn tables_holding(account: &str) -> Result<Vec<Rc<AttachedTable>>, IdentityError> {
+    Ok(attached_tables()?
+        .iter()
+        .filter(|table| table.holds(account))
+        .cloned()
+        .collect())
+}
+
 statement!(
     COLUMN_NUMBERS,
     "select a.attname::pg_catalog.text, a.attnum::pg_catalog.int4
@@ -392,7 +401,7 @@ impl AttachedTable {
     }
 
     /// Whether rows of the account can be in this table.
-    pub fn holds(&self, account: &str) -> bool {
+    fn holds(&self, account: &str) -> bool {
         match &self.columns.account {
             AccountOf::Column(_) => true,
             AccountOf::Fixed(fixed) => fixed == account,
@@ -496,9 +505,9 @@ impl AttachedTable {
 }
 
 fn kept_by_a_trigger() -> IdentityError {
-    IdentityError::Attachment {
-        message: "a trigger of an attached table keeps a chat from being rebound".into(),
-        detail: "After the UPDATE the row was not with the visitor that it was given.".into(),
-        hint: "Let the table's own triggers accept the new value of the visitor column.".into(),
-    }
+    IdentityError::not_in_state(
+        "a trigger of an attached table keeps a chat from being rebound",
+        "After the UPDATE the row was not with the visitor that it was given.",
+        "Let the table's own triggers accept the new value of the visitor column.",
+    )
 }

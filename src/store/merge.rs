@@ -11,14 +11,6 @@ use crate::error::IdentityError;
 use crate::resolution::{ChannelKey, RawRequest, Request};
 use uuid::Uuid;
 
-fn cannot(message: &str, detail: &str, hint: &str) -> IdentityError {
-    IdentityError::Attachment {
-        message: message.to_owned(),
-        detail: detail.to_owned(),
-        hint: hint.to_owned(),
-    }
-}
-
 statement!(
     MARK_IDENTIFIED,
     "update visitor_identity.visitor as v
@@ -70,14 +62,14 @@ pub fn merge_by_order(
             let locked =
                 lock_visitor(account, visitor, Lock::Take)?.ok_or(IdentityError::UnknownVisitor)?;
             if locked.superseded_by.is_some() || locked.visitor.forgotten {
-                return Err(cannot(
+                return Err(IdentityError::not_in_state(
                     "the visitors cannot be merged",
                     "One of them was absorbed by another or forgotten.",
                     "Pass the survivor: visitor_identity.find_visitor(visitor_id => ...) gives it.",
                 ));
             }
             if visitor == into && !locked.visitor.identified {
-                return Err(cannot(
+                return Err(IdentityError::not_in_state(
                     "the visitors cannot be merged",
                     "The visitor to merge into is anonymous.",
                     "Merge into the identified one; an anonymous visitor is joined by his own authorization.",
@@ -147,7 +139,7 @@ pub fn rename_channel_user(
         }
         match holder(&new)? {
             Some(other) if other != visitor => {
-                return Err(cannot(
+                return Err(IdentityError::not_in_state(
                     "the new channel user id is another visitor's",
                     "Two ids of one person that belong to two visitors are joined by an authorization or a merge, not by a rename.",
                     "Call visitor_identity.merge_visitors if both are the same person.",

@@ -3,7 +3,7 @@
 //!
 //! The caller holds the visitor's row FOR UPDATE and the target's FOR KEY SHARE (notes on concurrency, section 7).
 
-use super::attachment::{attached_tables, MovedKeys};
+use super::attachment::{tables_holding, MovedKeys};
 use super::policy::announce_change;
 use super::spi::{Mode, Value};
 use super::statement;
@@ -308,10 +308,7 @@ pub fn candidate(
         }
     };
     let mut chats = 0;
-    for table in attached_tables()?
-        .iter()
-        .filter(|table| table.holds(account))
-    {
+    for table in tables_holding(account)? {
         if chats < most_chats {
             chats += table.count_chats(account, from, most_chats - chats)?;
         }
@@ -326,10 +323,7 @@ pub fn candidate(
 
 /// Locks all chats of a visitor, table by table in the order of their oids.
 pub fn lock_chats(account: &str, visitor: Uuid) -> Result<(), IdentityError> {
-    for table in attached_tables()?
-        .iter()
-        .filter(|table| table.holds(account))
-    {
+    for table in tables_holding(account)? {
         table.lock_chats(account, visitor)?;
     }
     Ok(())
@@ -405,10 +399,7 @@ fn move_everything(
     INHERIT_FORMER_CHANNELS.with(|statement| statement.run(Mode::Write, &values))?;
 
     let mut chats = 0;
-    for table in attached_tables()?
-        .iter()
-        .filter(|table| table.holds(account))
-    {
+    for table in tables_holding(account)? {
         let _moving = Moving::begin(from, to);
         for keys in table.move_chats(account, from, to)? {
             chats += keys.count;

@@ -1,7 +1,7 @@
 //! Takes a rebinding back, as far as what it moved is still where it put it.
 //! May touch: the identity tables, the log, and the attached tables through `attachment`.
 
-use super::attachment::{attached_tables, PutBackWhich};
+use super::attachment::{attached_tables, tables_holding, PutBackWhich};
 use super::identity::{lock_visitor, Lock};
 use super::rebind::Moving;
 use super::resolve::elect;
@@ -123,11 +123,7 @@ statement!(
 );
 
 fn cannot(detail: &str, hint: &str) -> IdentityError {
-    IdentityError::Attachment {
-        message: "the rebinding cannot be undone".to_owned(),
-        detail: detail.to_owned(),
-        hint: hint.to_owned(),
-    }
+    IdentityError::not_in_state("the rebinding cannot be undone", detail, hint)
 }
 
 fn undone_before() -> IdentityError {
@@ -291,10 +287,7 @@ fn put_back(
             provided_of_to: &provided_of_to,
             provided_of_from: &provided_of_from,
         };
-        for table in attached_tables()?
-            .iter()
-            .filter(|table| table.holds(account))
-        {
+        for table in tables_holding(account)? {
             let _moving = Moving::begin(to, from);
             let count = table.put_chats_back(account, from, to, &which)?;
             match done
