@@ -22,7 +22,7 @@ demo: ## a day of a support desk, replayed in a private cluster, from nothing
 demo-stop: ## remove the demo's cluster and all its data
 	@scripts/cluster destroy demo
 
-test: ## every test (LAYER=lint|unit|regress|isolation|extra, TESTS="name …", KEEP=1)
+test: ## every test (LAYER=lint|unit|regress|isolation|extra|clients, TESTS="name …", KEEP=1)
 	@scripts/test
 
 bench: setup ## measure the speed, side by side with PL/pgSQL and bare tables

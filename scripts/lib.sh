@@ -37,7 +37,7 @@ as_root() {
 }
 
 # quietly LOG COMMAND… runs the command with its output in LOG, says every 20 seconds that it is still
-# at work, and shows the end of LOG if it fails.
+# at work, and shows the end of LOG if it fails; QUIETLY_EXPECTS is an exit status that is no failure.
 quietly() {
     local log=$1 heartbeat status=0
     shift
@@ -54,7 +54,7 @@ quietly() {
     "$@" >"$log" 2>&1 9>&- || status=$?
     kill "$heartbeat" 2>/dev/null || true
     wait "$heartbeat" 2>/dev/null || true
-    if [ "$status" != 0 ]; then
+    if [ "$status" != 0 ] && [ "$status" != "${QUIETLY_EXPECTS:-0}" ]; then
         warn "failed with exit status $status: $*"
         tail -n "${QUIETLY_LINES:-60}" "$log" >&2
         warn "the whole output is in ${log#"$ROOT"/}"
