@@ -10,7 +10,8 @@ begin
         'visitor_identity.provided_identity', 'visitor_identity.channel_identity',
         'visitor_identity.former_channel_identity', 'visitor_identity.rebind',
         'visitor_identity.rebind_row', 'visitor_identity.pending_rebind',
-        'visitor_identity.signature_key', 'visitor_identity.visitor_fields'
+        'visitor_identity.signature_key', 'visitor_identity.visitor_fields',
+        'visitor_identity.device'
     ]::regclass[]
     loop
         execute format('alter table %s enable row level security', identity_table);
@@ -68,7 +69,11 @@ revoke execute on function
     visitor_identity.add_signature_key(text, text, text),
     visitor_identity.retire_signature_key(bigint, text),
     visitor_identity.verify_visitor_fields(jsonb, text),
-    visitor_identity.authorize_visitor(jsonb, uuid, text, text, text, text)
+    visitor_identity.authorize_visitor(jsonb, uuid, text, text, text, text),
+    visitor_identity.register_device(uuid, text, text, text, text, text),
+    visitor_identity.unregister_device(text, text, text),
+    visitor_identity.push_targets(uuid, text, text),
+    visitor_identity.prune_devices(interval, text)
 from public;
 
 create function visitor_identity.grant_access(role name, level text)
@@ -117,7 +122,10 @@ begin
                 visitor_identity.resolve_visitor(text, text, text, uuid, text, text),
                 visitor_identity.resolve_visitor_detail(text, text, text, uuid, text, text),
                 visitor_identity.verify_visitor_fields(jsonb, text),
-                visitor_identity.authorize_visitor(jsonb, uuid, text, text, text, text)
+                visitor_identity.authorize_visitor(jsonb, uuid, text, text, text, text),
+                visitor_identity.register_device(uuid, text, text, text, text, text),
+                visitor_identity.unregister_device(text, text, text),
+                visitor_identity.push_targets(uuid, text, text)
             to %I', role);
     end if;
     if level = 'admin' then
@@ -134,7 +142,8 @@ begin
                 visitor_identity.unattached_tables(),
                 visitor_identity.check_integrity(),
                 visitor_identity.add_signature_key(text, text, text),
-                visitor_identity.retire_signature_key(bigint, text)
+                visitor_identity.retire_signature_key(bigint, text),
+                visitor_identity.prune_devices(interval, text)
             to %I', role);
         execute format('
             grant select on
@@ -142,7 +151,7 @@ begin
                 visitor_identity.channel_identity, visitor_identity.former_channel_identity,
                 visitor_identity.rebind, visitor_identity.rebind_row,
                 visitor_identity.pending_rebind, visitor_identity.attached_table,
-                visitor_identity.visitor_fields
+                visitor_identity.visitor_fields, visitor_identity.device
             to %I', role);
         execute format('
             grant select, insert, update, delete on
@@ -156,7 +165,7 @@ $$;
 revoke execute on function visitor_identity.grant_access(name, text) from public;
 
 comment on function visitor_identity.grant_access(name, text) is
-'Gives a role what it needs. reader: find_visitor, search_history and the views of the tables attached so far. application: also resolve_visitor and authorize_visitor. admin: also attaching, policies, adding signature keys and reading the identity tables; the keys are read by nobody. Roles are not created; run it again after attaching another table. For superusers. VOLATILE. Errors: 22023, 42704.';
+'Gives a role what it needs. reader: find_visitor, search_history and the views of the tables attached so far. application: also resolve_visitor, authorize_visitor, registering devices and push_targets. admin: also attaching, policies, adding signature keys and reading the identity tables; the keys are read by nobody. Roles are not created; run it again after attaching another table. For superusers. VOLATILE. Errors: 22023, 42704.';
 
 select pg_catalog.pg_extension_config_dump('visitor_identity.account', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.channel', 'where not built_in');
@@ -172,6 +181,7 @@ select pg_catalog.pg_extension_config_dump('visitor_identity.pending_rebind', ''
 select pg_catalog.pg_extension_config_dump('visitor_identity.signature_key', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.signature_key_key_id_seq', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.visitor_fields', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.device', '');
 select pg_catalog.pg_extension_config_dump(
     'visitor_identity.attached_table',
     'where exists (select from pg_catalog.pg_class as c where c.oid = attached)'

@@ -142,7 +142,7 @@ comment on table visitor_identity.rebind_row is
 'Exactly what a rebinding moved: the keys of the rows, a JSON array of at most 50000 a row.';
 comment on column visitor_identity.rebind_row.account is 'The account.';
 comment on column visitor_identity.rebind_row.rebind_id is 'The rebinding.';
-comment on column visitor_identity.rebind_row.moved_table is 'The table whose rows moved: an attached table, channel_identity, provided_identity, or visitor for pointers.';
+comment on column visitor_identity.rebind_row.moved_table is 'The table whose rows moved: an attached table, channel_identity, provided_identity, device, or visitor for pointers.';
 comment on column visitor_identity.rebind_row.part is 'Number of the part, from 0.';
 comment on column visitor_identity.rebind_row.keys is 'Array of primary keys: scalars for a key of one column, objects otherwise.';
 

@@ -32,7 +32,7 @@ language c volatile security definer rows 4
 as 'MODULE_PATHNAME', 'undo_rebind_wrapper';
 
 comment on function visitor_identity.undo_rebind(bigint, text) is
-'Puts back what a rebinding moved and that is still where it put it: chats, channel ids, pointers; what came later stays, and so does a chat whose own provided id is the target''s. The pair is not rebound again (note rebind_undone). One row a table with what was put back and what was left alone. VOLATILE. Errors: 42704 for an unknown rebinding; 55000 when it was undone before, or one of its visitors was absorbed or forgotten since.';
+'Puts back what a rebinding moved and that is still where it put it: chats, channel ids, devices, pointers; what came later stays, and so does a chat whose own provided id is the target''s. The pair is not rebound again (note rebind_undone). One row a table with what was put back and what was left alone. VOLATILE. Errors: 42704 for an unknown rebinding; 55000 when it was undone before, or one of its visitors was absorbed or forgotten since.';
 
 create function visitor_identity.merge_visitors(
     from_visitor_id uuid,
@@ -159,6 +159,22 @@ begin
         left join visitor_identity.visitor as v on v.account = c.account and v.visitor_id = c.visitor_id
         where (v.superseded_by is null and v.visitor_id is not null and not v.forgotten) is not true
         union all
+        select 'a device of a visitor that is missing, superseded or forgotten', d.account, d.visitor_id
+        from visitor_identity.device as d
+        left join visitor_identity.visitor as v on v.account = d.account and v.visitor_id = d.visitor_id
+        where (v.superseded_by is null and v.visitor_id is not null and not v.forgotten) is not true
+        union all
+        select 'a push token of two devices', d.account, d.visitor_id
+        from (
+            select
+                t.account,
+                t.visitor_id,
+                min(left(t.device_id, 36)) over token <> max(left(t.device_id, 36)) over token as is_shared
+            from visitor_identity.device as t
+            window token as (partition by t.account, t.app, t.service, t.token)
+        ) as d
+        where d.is_shared
+        union all
         select 'claimed by a visitor that does not exist', v.account, v.visitor_id
         from visitor_identity.visitor as v
         left join visitor_identity.visitor as s on s.account = v.account and s.visitor_id = v.claimed_by
@@ -178,7 +194,8 @@ begin
                 and k.moved_table not in (
                     'visitor_identity.visitor'::regclass,
                     'visitor_identity.channel_identity'::regclass,
-                    'visitor_identity.provided_identity'::regclass
+                    'visitor_identity.provided_identity'::regclass,
+                    'visitor_identity.device'::regclass
                 )
         )
         union all

@@ -27,6 +27,16 @@ pub enum IdentityError {
         option: &'static str,
         allowed: &'static str,
     },
+    /// 22001: a token over its length.
+    TokenTooLong,
+    /// 22004: a registration without something that it must have; the argument's name.
+    RegistrationIncomplete(&'static str),
+    /// 22P02: not `UUID[-section]`.
+    MalformedDeviceId,
+    /// 22023: a visitor_id and a provided id that are of two people.
+    TwoPeople,
+    /// 22023: not an age of registrations.
+    BadAge,
     /// 22023: a page of no rows.
     BadPageSize,
     /// 22023: a signature over what is no identifier.
@@ -71,6 +81,8 @@ pub enum IdentityError {
     ReadOnly,
     /// 25006: an operation that always writes.
     ReadOnlyOperation,
+    /// 25006: a registration that would be written.
+    ReadOnlyRegistration,
     /// 40001: retry the transaction.
     Serialization,
     /// XX000: something that cannot happen.
@@ -155,6 +167,36 @@ impl IdentityError {
                 &format!("invalid value for {option}"),
                 &format!("It is one of: {allowed}."),
                 "Spell the value in lower case, without blanks.",
+            ),
+            Self::TokenTooLong => parts(
+                ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
+                "token is too long",
+                "A token has at most 4096 bytes of UTF-8.",
+                "Pass the token exactly as the push service gave it.",
+            ),
+            Self::RegistrationIncomplete(argument) => parts(
+                ERRCODE_NULL_VALUE_NOT_ALLOWED,
+                &format!("{argument} is missing"),
+                "It is NULL or blank, or a placeholder such as null in the place of a token.",
+                "Pass what the app and the push service gave; the token none removes a registration.",
+            ),
+            Self::MalformedDeviceId => parts(
+                ERRCODE_INVALID_TEXT_REPRESENTATION,
+                "malformed device_id",
+                "A device id is a UUID, with or without hyphens and not of zeros; a section may follow after a hyphen.",
+                "Pass the id that the SDK made when the app was installed.",
+            ),
+            Self::TwoPeople => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "visitor_id and provided_visitor_id belong to two people",
+                "A message goes to the devices of one person.",
+                "Pass one of them: the visitor of the chat, or the provided id.",
+            ),
+            Self::BadAge => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "invalid value for older_than",
+                "It is an interval of at least an hour: registrations are kept up to the hour.",
+                "Pass the time after which the push services give tokens up, for instance 270 days.",
             ),
             Self::BadPageSize => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,
@@ -278,6 +320,12 @@ impl IdentityError {
                 ERRCODE_READ_ONLY_SQL_TRANSACTION,
                 "cannot change visitors in a read-only transaction",
                 "The operation moves what belongs to visitors, and logs it.",
+                "Call it on the primary in a read-write transaction.",
+            ),
+            Self::ReadOnlyRegistration => parts(
+                ERRCODE_READ_ONLY_SQL_TRANSACTION,
+                "cannot change registrations in a read-only transaction",
+                "Only a registration that is repeated unchanged within the hour needs no write.",
                 "Call it on the primary in a read-write transaction.",
             ),
             Self::Serialization => parts(

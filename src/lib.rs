@@ -4,6 +4,7 @@
 //! `store` (carried out), `api` (row). The SQL objects are in `sql/`, one file a concern.
 
 mod api;
+mod device;
 mod error;
 mod identifier;
 mod resolution;
@@ -51,8 +52,5 @@ extension_sql_file!(
     name = "signature",
     requires = ["operation"]
 );
-extension_sql_file!(
-    "../sql/access.sql",
-    name = "access",
-    requires = ["signature"]
-);
+extension_sql_file!("../sql/push.sql", name = "push", requires = ["signature"]);
+extension_sql_file!("../sql/access.sql", name = "access", requires = ["push"]);

@@ -2,6 +2,7 @@
 
 mod attach;
 mod check;
+mod device;
 mod history;
 mod operation;
 mod resolve;

@@ -105,7 +105,7 @@ pub enum Target {
 pub enum Effect {
     /// Superseded by the target; chats, channel ids and devices move.
     Absorb,
-    /// Stays, claimed by the target; its channel ids point to the target; its chats stay.
+    /// Stays, claimed by the target; its channel ids and devices point to the target; its chats stay.
     Claim,
     /// Stays as it is.
     Leave,

@@ -3,6 +3,7 @@
 
 pub mod attach;
 pub mod attachment;
+pub mod device;
 pub mod explain;
 pub mod history;
 pub mod identity;

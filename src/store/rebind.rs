@@ -4,6 +4,7 @@
 //! The caller holds the visitor's row FOR UPDATE and the target's FOR KEY SHARE (notes on concurrency, section 7).
 
 use super::attachment::{tables_holding, MovedKeys};
+use super::device::move_devices;
 use super::policy::announce_change;
 use super::spi::{Mode, Value};
 use super::statement;
@@ -278,7 +279,8 @@ statement!(
     "select 'visitor_identity.visitor'::pg_catalog.regclass::pg_catalog.oid,
         'visitor_identity.channel_identity'::pg_catalog.regclass::pg_catalog.oid,
         'visitor_identity.provided_identity'::pg_catalog.regclass::pg_catalog.oid,
-        'visitor_identity.pending_rebind'::pg_catalog.regclass::pg_catalog.oid"
+        'visitor_identity.pending_rebind'::pg_catalog.regclass::pg_catalog.oid,
+        'visitor_identity.device'::pg_catalog.regclass::pg_catalog.oid"
 );
 
 fn pair<'a>(account: &'a str, from: Uuid, to: Uuid) -> [Value<'a>; 3] {
@@ -397,6 +399,9 @@ fn move_everything(
         }
     }
     INHERIT_FORMER_CHANNELS.with(|statement| statement.run(Mode::Write, &values))?;
+    if let Some(keys) = move_devices(account, from, to)? {
+        moved.push((oid(5), keys));
+    }
 
     let mut chats = 0;
     for table in tables_holding(account)? {
@@ -493,12 +498,13 @@ fn log_keys(
     Ok(())
 }
 
-/// Claims an anonymous visitor for an identified one; its channel ids point to the claimant, its chats stay.
+/// Claims an anonymous visitor for an identified one; its channel ids and devices point to the claimant, its chats stay.
 pub fn claim(account: &str, visitor: Uuid, by: Uuid) -> Result<(), IdentityError> {
     let values = pair(account, visitor, by);
     let claimed = CLAIM.with(|statement| statement.run(Mode::Newest, &values))?;
     if claimed.len() == 1 {
         POINT_CHANNELS.with(|statement| statement.run(Mode::Newest, &values))?;
+        move_devices(account, visitor, by)?;
     }
     Ok(())
 }

@@ -78,6 +78,16 @@ thread_local! {
     static ELECTIONS: Cell<usize> = const { Cell::new(0) };
 }
 
+/// Counts one more lock of the kind that an election takes. False: this transaction has so many that it should take a
+/// lock of another kind.
+pub(super) fn count_election() -> bool {
+    ELECTIONS.with(|elections| {
+        let held_before = elections.get();
+        elections.set(held_before.saturating_add(1));
+        held_before < MOST_ELECTIONS
+    })
+}
+
 /// Forgets the elections of the transaction that ended.
 pub fn transaction_ended() {
     ELECTIONS.with(|elections| elections.set(0));
@@ -261,17 +271,16 @@ fn lock(
         .collect();
     to_elect.sort_unstable();
     for visitor in to_elect {
-        let held_before = ELECTIONS.with(Cell::get);
+        let is_one_of_few = count_election();
         let key = election_key(account, visitor);
         let elected = match stance {
             Stance::HoldsNothing => {
                 wait_for_election(key)?;
                 true
             }
-            Stance::HoldsChatRow if held_before >= MOST_ELECTIONS => true,
+            Stance::HoldsChatRow if !is_one_of_few => true,
             Stance::HoldsChatRow => try_election_patiently(key)?,
         };
-        ELECTIONS.with(|elections| elections.set(held_before.saturating_add(1)));
         if elected {
             held.elected.push(visitor);
         } else if transaction_snapshot_is_fixed() {

@@ -36,6 +36,7 @@ pub enum Value<'a> {
     Bool(bool),
     Oid(pg_sys::Oid),
     Timestamp(Option<pgrx::datum::TimestampWithTimeZone>),
+    Interval(Option<pgrx::datum::Interval>),
     Json(Option<&'a str>),
 }
 
@@ -50,6 +51,7 @@ impl Value<'_> {
             Value::Bool(_) => pg_sys::BOOLOID,
             Value::Oid(_) => pg_sys::OIDOID,
             Value::Timestamp(_) => pg_sys::TIMESTAMPTZOID,
+            Value::Interval(_) => pg_sys::INTERVALOID,
             // Passed as text and cast in the statement: the text form is what travels between two statements.
             Value::Json(_) => pg_sys::TEXTOID,
         }
@@ -70,6 +72,7 @@ impl Value<'_> {
             Value::Bool(truth) => truth.into_datum(),
             Value::Oid(oid) => oid.into_datum(),
             Value::Timestamp(time) => time.into_datum(),
+            Value::Interval(interval) => interval.into_datum(),
         }
     }
 }

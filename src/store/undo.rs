@@ -2,6 +2,7 @@
 //! May touch: the identity tables, the log, and the attached tables through `attachment`.
 
 use super::attachment::{attached_tables, tables_holding, PutBackWhich};
+use super::device::put_devices_back;
 use super::identity::{lock_visitor, Lock};
 use super::rebind::Moving;
 use super::resolve::elect;
@@ -44,7 +45,8 @@ statement!(
         k.keys::pg_catalog.text,
         k.moved_table operator(pg_catalog.=) 'visitor_identity.visitor'::pg_catalog.regclass,
         k.moved_table operator(pg_catalog.=) 'visitor_identity.channel_identity'::pg_catalog.regclass,
-        k.moved_table operator(pg_catalog.=) 'visitor_identity.provided_identity'::pg_catalog.regclass
+        k.moved_table operator(pg_catalog.=) 'visitor_identity.provided_identity'::pg_catalog.regclass,
+        k.moved_table operator(pg_catalog.=) 'visitor_identity.device'::pg_catalog.regclass
     from visitor_identity.rebind_row as k
     where k.account operator(pg_catalog.=) $1
         and k.rebind_id operator(pg_catalog.=) $2
@@ -230,6 +232,8 @@ fn put_back(
             PROVIDED_BACK
                 .with(|statement| statement.run(Mode::Newest, &values))?
                 .len() as i64
+        } else if parts.truth(row, 7) {
+            put_devices_back(account, from, to, &keys)?
         } else {
             let tables = attached_tables()?;
             match tables.iter().find(|table| table.relation == moved_table) {

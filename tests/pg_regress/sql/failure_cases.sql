@@ -198,6 +198,44 @@ select count(distinct visitor_id) as visitors
 from chat
 where chat_id > 1000;
 
+-- T62: a token that is bound to L is not returned for K, even if K never logged out.
+select * from seen('K', 'K-1');
+select * from seen('L', 'L-1');
+create function registers(letter text, device integer, token text)
+returns text
+language sql
+as $$
+    select who(visitor_identity.register_device(
+        l.visitor_id, 'shop', md5('device ' || device), 'fcm', token, 'failure_cases'
+    ))
+    from letter as l
+    where l.name = registers.letter
+$$;
+create function targets(provided text)
+returns text
+language sql
+as $$
+    select string_agg(t.token, ', ' order by t.token)
+    from visitor_identity.push_targets(provided_visitor_id => targets.provided, account => 'failure_cases') as t
+$$;
+select registers('K', 1, 'token-1'), registers('K', 2, 'token-2');
+select registers('L', 1, 'token-1');
+select targets('K-1') as k, targets('L-1') as l;
+-- T64: after a reinstallation without a logout the next registration of the token, by anyone, evicts the old owner.
+select registers('L', 3, 'token-2');
+select targets('K-1') as k, targets('L-1') as l;
+select count(*) as devices from visitor_identity.device where account = 'failure_cases';
+-- T56: a person with 150 000 devices is answered.
+insert into visitor_identity.device (account, app, device_id, service, token, visitor_id, registered_visitor_id)
+select 'failure_cases', 'shop', md5('link ' || n)::uuid, 'fcm', 'link-' || n, l.visitor_id, l.visitor_id
+from generate_series(1, 150000) as n
+cross join letter as l
+where l.name = 'K';
+set statement_timeout = '60s';
+select count(*) as devices from visitor_identity.push_targets(provided_visitor_id => 'K-1', account => 'failure_cases');
+reset statement_timeout;
+delete from visitor_identity.device where account = 'failure_cases';
+
 -- T72: a call with nothing usable gives a visitor who can be recognized by the cookie that he gets.
 select * from seen('J', 'undefined');
 select visitor_id as j from letter where name = 'J' \gset

@@ -103,7 +103,13 @@ from (
         (21, $$select visitor_identity.grant_access('grant_access_reader', 'admin')$$),
         (22, $$select visitor_identity.attach_chat_table('grant_access_levels.letter')$$),
         (23, $$set visitor_identity.locked_account = 'grant_access_levels'$$),
-        (24, $$insert into grant_access_levels.chat (chat_id) values (1000)$$)
+        (24, $$insert into grant_access_levels.chat (chat_id) values (1000)$$),
+        (25, $$select visitor_identity.register_device(null, 'shop', md5('device'), null, 'none', 'grant_access_levels')$$),
+        (26, $$select visitor_identity.push_targets(provided_visitor_id => 'C-1', account => 'grant_access_levels')$$),
+        (27, $$select visitor_identity.unregister_device('shop', md5('device'), 'grant_access_levels')$$),
+        (28, $$select visitor_identity.prune_devices('1 year', 'grant_access_levels')$$),
+        (29, $$select count(*) from visitor_identity.device$$),
+        (30, $$delete from visitor_identity.device$$)
 ) as f (n, statement)
 order by f.n;
 
