@@ -1,8 +1,10 @@
 //! Registrations for push notifications: whose each device is, and how it is reached.
 //! May touch: the table `device`; visitors through `identity` and `resolve`.
 //!
-//! Lock order: the visitor FOR KEY SHARE, followed to the survivor; the lock of the token; the rows of devices, sorted.
-//! Whoever moves the devices of a visitor holds his row FOR UPDATE and takes their rows in the same order.
+//! Lock order: the visitor FOR KEY SHARE, followed to the survivor; the lock of the device; those of its new token and of
+//! the one that it has, sorted; the rows of devices, sorted. Whoever writes a row here holds the lock of its token, so two
+//! registrations never wait for each other's rows: a row that is evicted and comes anew would have no order. Whoever moves
+//! the devices of a visitor holds his row FOR UPDATE and takes their rows in the same order.
 
 use super::attachment::MovedKeys;
 use super::identity::{facts, wait_for_election};
@@ -10,7 +12,7 @@ use super::policy::policy;
 use super::resolve::{count_election, facts_of_plain_row, request_of};
 use super::spi::{connect, is_read_only, Mode, Value};
 use super::statement;
-use crate::device::{addressees, Address, Device, DeviceId, Refusal};
+use crate::device::{addressees, lock_key, Address, Device, DeviceId, Refusal};
 use crate::error::IdentityError;
 use crate::resolution::{Asker, RawRequest, Request, Visitor};
 use pgrx::datum::{Interval, TimestampWithTimeZone};
@@ -52,6 +54,15 @@ statement!(
 );
 
 statement!(
+    ADDRESS,
+    "select d.service, d.token
+    from visitor_identity.device as d
+    where d.account operator(pg_catalog.=) $1
+        and d.app operator(pg_catalog.=) $2
+        and d.device_id operator(pg_catalog.=) $3"
+);
+
+statement!(
     HOLDERS_OF_TOKEN,
     "select d.device_id
     from visitor_identity.device as d
@@ -74,7 +85,6 @@ statement!(
     for update"
 );
 
-// Whoever got another token while we waited is no holder of this one any more.
 statement!(
     EVICT,
     "delete from visitor_identity.device as d
@@ -106,9 +116,14 @@ statement!(
         and d.device_id operator(pg_catalog.=) $3"
 );
 
-// The tokens of a transaction that registers very many devices: one lock for all of them.
+// A transaction that registers very many devices takes one lock for all of them; for its sake the others take the table's
+// before they look.
 statement!(
-    TAKE_ALL_TOKENS,
+    SHARE_TABLE,
+    "lock table visitor_identity.device in row exclusive mode"
+);
+statement!(
+    TAKE_TABLE,
     "lock table visitor_identity.device in share row exclusive mode"
 );
 
@@ -290,17 +305,41 @@ fn registration<'a>(wanted: &Wanted<'a>, owner: Uuid) -> [Value<'a>; 7] {
     ]
 }
 
+/// Takes a lock of a device or a token until the end of the transaction.
+fn take(key: i64) -> Result<(), IdentityError> {
+    if count_election() {
+        return wait_for_election(key);
+    }
+    TAKE_TABLE.with(|statement| statement.run(Mode::Write, &[]))?;
+    Ok(())
+}
+
 /// Writes a registration to a visitor who is locked, and evicts the other installations that have its token.
 fn write(wanted: &Wanted<'_>, owner: Uuid) -> Result<(), IdentityError> {
     let values = registration(wanted, owner);
-    let [account, app, _, service, token, ..] = values;
-    // Held before the holders are looked for: of two registrations of one new token the second sees the first.
-    if count_election() {
-        let key = wanted.address.lock_key(wanted.account, &wanted.device.app);
-        wait_for_election(key)?;
-    } else {
-        TAKE_ALL_TOKENS.with(|statement| statement.run(Mode::Write, &[]))?;
+    let [account, app, device_id, service, token, ..] = values;
+    SHARE_TABLE.with(|statement| statement.run(Mode::Write, &[]))?;
+    let of_app = [wanted.account, &wanted.device.app];
+    take(lock_key(
+        &[&["device"], &of_app[..], &[wanted.device_id]].concat(),
+    ))?;
+    let rows = ADDRESS.with(|statement| statement.run(Mode::Newest, &[account, app, device_id]))?;
+    let (old_service, old_token) = (rows.get::<String>(0, 1), rows.get::<String>(0, 2));
+    let of_token =
+        |service, token| lock_key(&[&["token"], &of_app[..], &[service, token]].concat());
+    let mut keys = vec![of_token(
+        wanted.address.service.name(),
+        wanted.address.token.as_str(),
+    )];
+    if let (Some(service), Some(token)) = (&old_service, &old_token) {
+        keys.push(of_token(service, token));
     }
+    keys.sort_unstable();
+    keys.dedup();
+    for key in keys {
+        take(key)?;
+    }
+    // Looked for under the lock: of two registrations of one new token the second sees the first.
     let rows = HOLDERS_OF_TOKEN
         .with(|statement| statement.run(Mode::Newest, &[account, app, service, token]))?;
     let evicted: Vec<String> = (0..rows.len())
