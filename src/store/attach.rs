@@ -213,8 +213,8 @@ fn execute(text: String) -> Result<(), IdentityError> {
 }
 
 /// A table with what the catalog says of it.
-struct Table {
-    relation: pg_sys::Oid,
+pub(super) struct Table {
+    pub(super) relation: pg_sys::Oid,
     owner: pg_sys::Oid,
     schema: String,
     name: String,
@@ -231,8 +231,12 @@ struct Column {
 }
 
 impl Table {
-    fn quoted(&self) -> String {
+    pub(super) fn quoted(&self) -> String {
         quote_qualified_identifier(&self.schema, &self.name)
+    }
+
+    pub(super) fn has_column(&self, name: &str) -> bool {
+        self.column(name).is_some()
     }
 
     fn column(&self, name: &str) -> Option<&Column> {
@@ -258,7 +262,7 @@ impl Table {
 }
 
 /// Reads a table that the caller may attach or detach. Errors: 42501 for another's table, 55000 for what is no table.
-fn own_table(relation: Option<pg_sys::Oid>) -> Result<Table, IdentityError> {
+pub(super) fn own_table(relation: Option<pg_sys::Oid>) -> Result<Table, IdentityError> {
     let no_table = || {
         IdentityError::not_in_state(
             "not a table that can be attached",
@@ -644,6 +648,9 @@ fn grant_to_owner(owner: pg_sys::Oid, extension_owner: pg_sys::Oid) -> Result<()
     ))?;
     execute(format!(
         "grant select on visitor_identity.provided_identity to {role}"
+    ))?;
+    execute(format!(
+        "grant insert on visitor_identity.backfill_queue to {role}"
     ))
 }
 

@@ -504,7 +504,7 @@ impl AttachedTable {
     }
 }
 
-fn kept_by_a_trigger() -> IdentityError {
+pub(super) fn kept_by_a_trigger() -> IdentityError {
     IdentityError::not_in_state(
         "a trigger of an attached table keeps a chat from being rebound",
         "After the UPDATE the row was not with the visitor that it was given.",

@@ -4,6 +4,8 @@
 pub mod attach;
 pub mod attachment;
 pub mod device;
+pub mod backfill;
+pub mod bulk;
 pub mod explain;
 pub mod history;
 pub mod identity;

@@ -186,7 +186,7 @@ pub(super) fn judge(
     Ok(decide(policy, request, known, &candidates))
 }
 
-fn answer(
+pub(super) fn answer(
     visitor_id: Uuid,
     decision: &Decision,
     identified_in_place: bool,
