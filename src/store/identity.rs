@@ -16,7 +16,9 @@ use uuid::Uuid;
 struct FactStatements([std::cell::OnceCell<Statement>; 8]);
 
 impl FactStatements {
-    const NONE: Self = Self([const { std::cell::OnceCell::new() }; 8]);
+    const fn none() -> Self {
+        Self([const { std::cell::OnceCell::new() }; 8])
+    }
 
     fn run(
         &self,
@@ -37,9 +39,9 @@ impl FactStatements {
 }
 
 thread_local! {
-    static FACTS: ManuallyDrop<FactStatements> = const { ManuallyDrop::new(FactStatements::NONE) };
+    static FACTS: ManuallyDrop<FactStatements> = const { ManuallyDrop::new(FactStatements::none()) };
     static FACTS_OF_MANY: ManuallyDrop<FactStatements> =
-        const { ManuallyDrop::new(FactStatements::NONE) };
+        const { ManuallyDrop::new(FactStatements::none()) };
 }
 
 /// Where a statement for facts finds the identifiers of its request or requests. The account is $1 in both.

@@ -3,9 +3,9 @@
 
 pub mod attach;
 pub mod attachment;
-pub mod device;
 pub mod backfill;
 pub mod bulk;
+pub mod device;
 pub mod explain;
 pub mod history;
 pub mod identity;
