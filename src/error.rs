@@ -43,6 +43,8 @@ pub enum IdentityError {
     BadBatchSize,
     /// 22023: a page of no rows.
     BadPageSize,
+    /// 22023: a drawing of nobody.
+    BadMostNodes,
     /// 22023: a signature over what is no identifier.
     SignedIdUnusable,
     /// 22023: a key without a text.
@@ -63,6 +65,8 @@ pub enum IdentityError {
     MalformedUuid,
     /// 22P02: no signed visitor fields; why.
     MalformedVisitor(String),
+    /// 22P02: no messages of a chat; why.
+    MalformedMessages(String),
     /// 42704: no such account.
     UnknownAccount,
     /// 42704: no such visitor, or one that was forgotten.
@@ -231,6 +235,12 @@ impl IdentityError {
                 "A page has at least one chat.",
                 "Pass a number from 1.",
             ),
+            Self::BadMostNodes => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "invalid value for most_nodes",
+                "A graph has at least the visitor himself.",
+                "Pass a number from 1.",
+            ),
             Self::SignedIdUnusable => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 "the signed field \"id\" is no identifier",
@@ -260,6 +270,12 @@ impl IdentityError {
                 "malformed signed visitor fields",
                 &format!("Reason: {reason}."),
                 "Pass an object with \"fields\", \"expires\" and \"hash\", or the flat form with \"crc\".",
+            ),
+            Self::MalformedMessages(reason) => parts(
+                ERRCODE_INVALID_TEXT_REPRESENTATION,
+                "malformed messages",
+                &format!("Reason: {reason}."),
+                "Pass an array of objects with \"id\", \"kind\" and \"text\", and \"data\" if there are any.",
             ),
             Self::SignatureRequired => parts(
                 ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,

@@ -6,7 +6,10 @@ mod bulk;
 mod check;
 mod device;
 mod history;
+mod inspect;
+mod json;
 mod operation;
+mod payload;
 mod resolve;
 mod signature;
 

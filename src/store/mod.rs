@@ -7,9 +7,11 @@ pub mod backfill;
 pub mod bulk;
 pub mod device;
 pub mod explain;
+pub mod graph;
 pub mod history;
 pub mod identity;
 pub mod merge;
+pub mod payload;
 pub mod policy;
 pub mod rebind;
 pub mod resolve;
@@ -17,6 +19,7 @@ pub mod session;
 pub mod signature;
 pub mod spi;
 pub mod undo;
+pub mod whereabouts;
 
 /// A statement kept for the life of the backend, in a name: `NAME.with(|statement| statement.run(...))`.
 macro_rules! statement {

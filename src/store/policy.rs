@@ -5,6 +5,7 @@
 //! receives when it next looks; so a policy is seen by the next call, and a call reads no policy it knows.
 
 use super::attachment::{AttachedTable, RowShape};
+use super::payload::RowReader;
 use super::spi::{connect, Mode, Statement, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -27,6 +28,8 @@ pub(super) struct Cache {
     /// By the oid of an attached table or of one of its partitions.
     pub(super) shapes: HashMap<pg_sys::Oid, Rc<RowShape>>,
     pub(super) all_tables: Option<Rc<[Rc<AttachedTable>]>>,
+    /// By the composite type of a row.
+    pub(super) row_readers: HashMap<pg_sys::Oid, Rc<RowReader>>,
     /// Whether `pending_rebind` has rows.
     owed: Option<bool>,
     /// Read inside a parallel query, where no new snapshot can be taken: good for that query only.
