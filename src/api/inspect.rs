@@ -1,6 +1,8 @@
 //! What an operator asks about one visitor, as SQL functions: who he is, drawn, and why each chat is where it is.
 
+use super::json::jsonb;
 use super::{reported, Answer};
+use crate::error::IdentityError;
 use crate::settings::effective_account;
 use crate::store::graph::graph;
 use crate::store::spi::{from_pg, to_pg};
@@ -10,6 +12,7 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use pgrx::AnyElement;
 
 /// Nodes of a drawing that nobody limits.
 const MOST_NODES: i32 = 200;
@@ -37,7 +40,7 @@ fn visitor_history(
         'static,
         (
             name!(chat_table, pg_sys::Oid),
-            name!(chat_key, pgrx::JsonB),
+            name!(chat_key, AnyElement),
             name!(visitor_id, Option<pgrx::Uuid>),
             name!(origin_visitor_id, Option<pgrx::Uuid>),
             name!(because, String),
@@ -52,10 +55,9 @@ fn visitor_history(
     let explained = effective_account(account)
         .and_then(|account| whereabouts(&account, visitor_id.map(from_pg)));
     let rows = reported(explained)?.into_iter().map(|chat| {
-        let key = serde_json::from_str(&chat.chat_key).unwrap_or(serde_json::Value::Null);
-        (
+        Ok((
             chat.chat_table,
-            pgrx::JsonB(key),
+            jsonb(&chat.chat_key)?,
             chat.visitor_id.map(to_pg),
             chat.origin_visitor_id.map(to_pg),
             chat.because.name().to_owned(),
@@ -63,7 +65,8 @@ fn visitor_history(
             chat.rebound_at,
             chat.rebound_by,
             chat.reason,
-        )
+        ))
     });
-    Ok(TableIterator::new(rows.collect::<Vec<_>>()))
+    let rows = reported(rows.collect::<Result<Vec<_>, IdentityError>>())?;
+    Ok(TableIterator::new(rows))
 }

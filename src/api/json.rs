@@ -22,13 +22,18 @@ pub(super) fn json_text(value: Option<AnyElement>) -> Result<Option<String>, Ide
 
 /// A `jsonb` result of a shape.
 pub(super) fn json_result(shape: &impl serde::Serialize) -> Result<AnyElement, IdentityError> {
-    let broken = || IdentityError::Internal("a payload could not be written".into());
-    let text = serde_json::to_string(shape).map_err(|_| broken())?;
+    let text = serde_json::to_string(shape)
+        .map_err(|_| IdentityError::Internal("a payload could not be written".into()))?;
+    jsonb(&text)
+}
+
+/// A text as `jsonb`.
+pub(super) fn jsonb(text: &str) -> Result<AnyElement, IdentityError> {
+    let broken = || IdentityError::Internal("a text is no jsonb".into());
     let text = CString::new(text).map_err(|_| broken())?;
     // SAFETY: the input function of jsonb takes a C string and raises an error or returns a jsonb.
     unsafe {
-        let datum =
-            direct_function_call_as_datum(pg_sys::jsonb_in, &[text.as_c_str().into_datum()]);
+        let datum = direct_function_call_as_datum(pg_sys::jsonb_in, &[text.as_c_str().into_datum()]);
         datum.and_then(|datum| AnyElement::from_polymorphic_datum(datum, false, pg_sys::JSONBOID))
     }
     .ok_or_else(broken)

@@ -370,7 +370,8 @@ impl AttachedTable {
                     visitor_identity.normalize_channel_user_id({own_type}, {own_user})
                 from {name} as t
                 where {of_account}
-                    and t.{visitor} operator(pg_catalog.=) any ($2)"
+                    and t.{visitor} operator(pg_catalog.=) any ($2)
+                order by {key}"
             )),
             count: Statement::over_table(format!(
                 "select pg_catalog.count(*)
@@ -460,7 +461,7 @@ impl AttachedTable {
         Ok(rows.number(0, 1))
     }
 
-    /// The chats of these visitors, in no order.
+    /// The chats of these visitors, in the order of their keys.
     pub fn chats_of(
         &self,
         account: &str,

@@ -193,7 +193,6 @@ fn explain_table(
         });
     }
     explained.extend(explain_left(account, table, log.took_away)?);
-    explained.sort_by(|a, b| a.chat_key.cmp(&b.chat_key));
     Ok(explained)
 }
 
@@ -251,7 +250,9 @@ fn explain_left(
             explained.push(moved(table, chat, Because::Left, logged));
         }
     }
-    for (logged_key, logged) in left {
+    let mut gone: Vec<_> = left.into_iter().collect();
+    gone.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (logged_key, logged) in gone {
         let gone = StoredChat {
             chat_key: table.chat_key_of(&logged_key),
             logged_key,
