@@ -33,7 +33,8 @@ pub(super) fn jsonb(text: &str) -> Result<AnyElement, IdentityError> {
     let text = CString::new(text).map_err(|_| broken())?;
     // SAFETY: the input function of jsonb takes a C string and raises an error or returns a jsonb.
     unsafe {
-        let datum = direct_function_call_as_datum(pg_sys::jsonb_in, &[text.as_c_str().into_datum()]);
+        let datum =
+            direct_function_call_as_datum(pg_sys::jsonb_in, &[text.as_c_str().into_datum()]);
         datum.and_then(|datum| AnyElement::from_polymorphic_datum(datum, false, pg_sys::JSONBOID))
     }
     .ok_or_else(broken)

@@ -36,10 +36,12 @@ statement!(
     PERSON,
     "select v.created_at,
         greatest(v.created_at, f.verified_at, c.created_at, (
-            select pg_catalog.max(p.created_at)
+            select p.created_at
             from visitor_identity.provided_identity as p
             where p.account operator(pg_catalog.=) v.account
                 and p.visitor_id operator(pg_catalog.=) v.visitor_id
+            order by p.created_at desc, p.provided_visitor_id desc
+            limit 1
         )),
         f.fields::pg_catalog.text,
         coalesce((
@@ -54,7 +56,15 @@ statement!(
             from visitor_identity.provided_identity as p
             where p.account operator(pg_catalog.=) v.account
                 and p.visitor_id operator(pg_catalog.=) v.visitor_id
-            order by p.verified_at desc nulls last, p.created_at, p.provided_visitor_id
+                and p.verified_at is not null
+            order by p.verified_at desc, p.created_at, p.provided_visitor_id
+            limit 1
+        ), (
+            select p.provided_visitor_id
+            from visitor_identity.provided_identity as p
+            where p.account operator(pg_catalog.=) v.account
+                and p.visitor_id operator(pg_catalog.=) v.visitor_id
+            order by p.created_at, p.provided_visitor_id
             limit 1
         )),
         c.channel_type, c.channel_id, c.channel_user_id
