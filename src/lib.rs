@@ -57,11 +57,7 @@ extension_sql_file!(
     requires = ["operation"]
 );
 extension_sql_file!("../sql/push.sql", name = "push", requires = ["signature"]);
-extension_sql_file!(
-    "../sql/payload.sql",
-    name = "payload",
-    requires = ["push"]
-);
+extension_sql_file!("../sql/payload.sql", name = "payload", requires = ["push"]);
 extension_sql_file!(
     "../sql/inspect.sql",
     name = "inspect",
