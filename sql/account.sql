@@ -61,7 +61,8 @@ comment on column visitor_identity.account.untouched is 'True while the row is a
 
 -- A restore runs CREATE EXTENSION, which makes the row default, and then brings the row default of the dump: the dumped
 -- namespace must win, or every computed id changes. Any UPDATE ends the state, and so does the first visitor seen here;
--- visitors that a parallel restore brought first were created before this CREATE EXTENSION.
+-- visitors that a parallel restore brought first were created before this CREATE EXTENSION. Rows that come as a replica's
+-- (logical replication, a restore under session_replication_role) always win: who sends them owns the account.
 create function visitor_identity.account_row()
 returns trigger
 language plpgsql
@@ -72,11 +73,14 @@ begin
         delete from visitor_identity.account as a
         where a.account operator(pg_catalog.=) new.account
             and a.untouched
-            and not exists (
-                select
-                from visitor_identity.visitor as v
-                where v.account operator(pg_catalog.=) new.account
-                    and v.created_at operator(pg_catalog.>=) a.created_at
+            and (
+                current_setting('session_replication_role') = 'replica'
+                or not exists (
+                    select
+                    from visitor_identity.visitor as v
+                    where v.account operator(pg_catalog.=) new.account
+                        and v.created_at operator(pg_catalog.>=) a.created_at
+                )
             );
     elsif new.account is distinct from old.account then
         raise exception 'an account cannot be renamed'
@@ -93,7 +97,7 @@ $$;
 revoke execute on function visitor_identity.account_row() from public;
 
 comment on function visitor_identity.account_row() is
-'Trigger function: the row default made by CREATE EXTENSION gives way to the one a restore brings; an account is never renamed (55000).';
+'Trigger function: the row default made by CREATE EXTENSION gives way to the one that a restore or replication brings; an account is never renamed (55000).';
 
 insert into visitor_identity.account (account, untouched) values ('default', true);
 
@@ -151,7 +155,9 @@ create trigger policy_changed
 after insert or update or delete or truncate on visitor_identity.blocked_identifier
 for each statement execute function visitor_identity.policy_changed();
 
--- Policies must reach every backend also when rows arrive by replication or a restore without triggers.
+-- Also when rows arrive by replication or a restore as a replica: the sender's row default must win, and policies must
+-- reach every backend.
+alter table visitor_identity.account enable always trigger account_row;
 alter table visitor_identity.account enable always trigger policy_changed;
 alter table visitor_identity.channel enable always trigger policy_changed;
 alter table visitor_identity.blocked_identifier enable always trigger policy_changed;

@@ -13,6 +13,48 @@ begin
 end
 $$;
 
+-- A schema that was there before is taken only if nobody but superusers could have put anything into it: its owner could
+-- later put functions beside those that SECURITY DEFINER code calls.
+do $$
+begin
+    if exists (
+        select
+        from pg_catalog.pg_namespace as n
+        join pg_catalog.pg_roles as r on r.oid operator(pg_catalog.=) n.nspowner
+        where n.nspname operator(pg_catalog.=) 'visitor_identity'
+            and (
+                not r.rolsuper
+                or exists (
+                    select
+                    from pg_catalog.aclexplode(n.nspacl) as g
+                    where g.privilege_type operator(pg_catalog.=) 'CREATE'
+                        and g.grantee operator(pg_catalog.<>) n.nspowner
+                )
+                or exists (
+                    select
+                    from pg_catalog.pg_proc as p
+                    where p.pronamespace operator(pg_catalog.=) n.oid
+                )
+                or exists (
+                    select
+                    from pg_catalog.pg_class as c
+                    where c.relnamespace operator(pg_catalog.=) n.oid
+                )
+                or exists (
+                    select
+                    from pg_catalog.pg_type as t
+                    where t.typnamespace operator(pg_catalog.=) n.oid
+                )
+            )
+    ) then
+        raise exception 'schema visitor_identity belongs to somebody else'
+            using errcode = '42501',
+                detail = 'The schema existed before the extension, and its owner is no superuser, or others may create in it, or something is in it.',
+                hint = 'Rename or drop that schema, then create the extension.';
+    end if;
+end
+$$;
+
 create function visitor_identity.is_identifier_text(value text)
 returns boolean
 language c immutable strict parallel safe

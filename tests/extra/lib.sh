@@ -1,0 +1,72 @@
+# Sourced by the programs beside it. What several of them need: psql, answers that are compared, clusters of their own.
+# shellcheck shell=bash
+
+set -euo pipefail
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+HERE=$ROOT/tests/extra
+
+fail() {
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+
+# skip REASON: neither passed nor failed; scripts/test says so aloud.
+skip() {
+    printf 'SKIPPED: %s\n' "$*"
+    exit 77
+}
+
+# run DATABASE [ARGUMENT…]: psql in the cluster of the test run; the first error ends it.
+run() { psql -XqAt -v ON_ERROR_STOP=1 -d "$@"; }
+
+# at PURPOSE [ARGUMENT…]: the same in a cluster of own_clusters.
+at() {
+    local purpose=$1
+    shift
+    PGHOST=${SOCKET[$purpose]} PGPORT=${PORT[$purpose]} psql -XqAt -v ON_ERROR_STOP=1 "$@"
+}
+
+declare -A SOCKET=() PORT=()
+# own_cluster PURPOSE [PRIMARY]: a new cluster, or a new standby of PRIMARY, that ends with the program.
+own_cluster() {
+    local purpose=$1 primary=${2:-}
+    "$ROOT/scripts/cluster" destroy "$purpose" >/dev/null
+    SOCKET[$purpose]=
+    trap destroy_own_clusters EXIT
+    if [ -z "$primary" ]; then
+        "$ROOT/scripts/cluster" start "$purpose"
+    else
+        "$ROOT/scripts/cluster" standby "$purpose" "$primary"
+    fi
+    connect_to "$purpose"
+}
+connect_to() {
+    local connection
+    connection=$(eval "$("$ROOT/scripts/cluster" env "$1")" && echo "$PGHOST $PGPORT")
+    SOCKET[$1]=${connection% *} PORT[$1]=${connection##* }
+}
+destroy_own_clusters() {
+    local purpose status=$?
+    for purpose in "${!SOCKET[@]}"; do
+        if [ "$status" != 0 ]; then "$ROOT/scripts/cluster" log "$purpose" || true; fi
+        "$ROOT/scripts/cluster" destroy "$purpose" || true
+    done
+}
+
+# same WHAT EXPECTED ACTUAL: fails with the difference.
+same() {
+    diff <(printf '%s\n' "$2") <(printf '%s\n' "$3") || fail "$1: differs, as shown above"
+}
+
+# until_true PURPOSE QUERY: waits until the query answers t, ten seconds at most.
+until_true() {
+    local attempt
+    for attempt in {1..200}; do
+        if [ "$(at "$1" -c "$2")" = t ]; then return; fi
+        sleep 0.05
+    done
+    fail "$1: never became true (tried $attempt times): $2"
+}
+
+# The whole contents and behaviour of a database of filled_database.sql, as text.
+answers() { psql -XqAt -v ON_ERROR_STOP=1 -f "$HERE/answers.sql" "$@"; }
