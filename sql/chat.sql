@@ -44,7 +44,7 @@ set search_path = pg_catalog, pg_temp
 as 'MODULE_PATHNAME', 'attach_chat_table_wrapper';
 
 comment on function visitor_identity.attach_chat_table(regclass, name, name, name, name, name, name, name, name, name, text, text) is
-'Makes a chat table follow its visitors: triggers on the table, the views <table>_history (closed chats) and <table>_workspace (open chats) beside it. Column arguments are the table''s own names; a default name is skipped where there is no such column. closed_when: a condition for closed chats, names schema-qualified. fixed_account: the account of all rows, where no column says it. For the table''s owner. VOLATILE. Errors: 42501, 42703, 42704, 55000.';
+'Makes a chat table follow its visitors: triggers on the table, the views <table>_history (closed chats) and <table>_workspace (open chats) beside it. Column arguments are the table''s own names; a default name is skipped where there is no such column. closed_when: a condition for closed chats, names schema-qualified. fixed_account: the account of all rows, where no column says it. For the table''s owner. VOLATILE. Errors: 25006, 42501, 42703, 42704, 55000.';
 
 create function visitor_identity.detach_table(
     attached_table regclass,
@@ -56,7 +56,7 @@ set search_path = pg_catalog, pg_temp
 as 'MODULE_PATHNAME', 'detach_table_wrapper';
 
 comment on function visitor_identity.detach_table(regclass, boolean) is
-'Takes an attachment back: drops the two views and the triggers, and the origin column if attaching added it, unless keep_origin. For the table''s owner. VOLATILE. Errors: 42501, 55000; 2BP01 while other objects use the views.';
+'Takes an attachment back: drops the two views and the triggers, and the origin column if attaching added it, unless keep_origin. For the table''s owner. VOLATILE. Errors: 25006, 42501, 55000; 2BP01 while other objects use the views.';
 
 create function visitor_identity.backfill_begin(chat_table regclass)
 returns bigint

@@ -46,7 +46,7 @@ language c volatile security definer
 as 'MODULE_PATHNAME', 'add_signature_key_wrapper';
 
 comment on function visitor_identity.add_signature_key(text, text, text) is
-'Adds a key with which a client signs visitor fields, and returns its number. The older keys go on verifying until they are retired. VOLATILE. Errors: 22023 for an empty key and an unknown algorithm, 42501, 42704.';
+'Adds a key with which a client signs visitor fields, and returns its number. The older keys go on verifying until they are retired. VOLATILE. Errors: 22023 for an empty key and an unknown algorithm, 25006, 42501, 42704.';
 
 create function visitor_identity.retire_signature_key(
     key_id bigint,
@@ -57,7 +57,7 @@ language c volatile security definer
 as 'MODULE_PATHNAME', 'retire_signature_key_wrapper';
 
 comment on function visitor_identity.retire_signature_key(bigint, text) is
-'From now on nothing that this key signed verifies; what was verified stays so. Retiring again changes nothing. VOLATILE. Errors: 42704 for an unknown key, 42501.';
+'From now on nothing that this key signed verifies; what was verified stays so. Retiring again changes nothing. VOLATILE. Errors: 25006, 42501, 42704 for an unknown key.';
 
 create function visitor_identity.verify_visitor_fields(
     visitor jsonb,

@@ -91,6 +91,8 @@ pub enum IdentityError {
     ReadOnlyOperation,
     /// 25006: a registration that would be written.
     ReadOnlyRegistration,
+    /// 25006: attaching, detaching, keys.
+    ReadOnlySetup,
     /// 40001: retry the transaction.
     Serialization,
     /// XX000: something that cannot happen.
@@ -358,6 +360,12 @@ impl IdentityError {
                 "cannot assign a visitor_id in a read-only transaction",
                 "The identifiers are not known yet, or an authorization would change something.",
                 "Call resolve_visitor on the primary in a read-write transaction, or use find_visitor, which writes nothing.",
+            ),
+            Self::ReadOnlySetup => parts(
+                ERRCODE_READ_ONLY_SQL_TRANSACTION,
+                "cannot change tables or keys in a read-only transaction",
+                "The function writes to the catalog or to the extension's tables.",
+                "Call it on the primary in a read-write transaction.",
             ),
             Self::ReadOnlyOperation => parts(
                 ERRCODE_READ_ONLY_SQL_TRANSACTION,

@@ -2,7 +2,7 @@
 //! May touch: the catalog, `attached_table`, and the table, its triggers and views, with the rights of its owner.
 
 use super::policy::policy;
-use super::spi::{as_role, connect, current_user, Mode, Rows, Statement, Value};
+use super::spi::{as_role, connect, current_user, is_read_only, Mode, Rows, Statement, Value};
 use super::statement;
 use crate::error::IdentityError;
 use crate::settings::effective_account;
@@ -261,8 +261,12 @@ impl Table {
     }
 }
 
-/// Reads a table that the caller may attach or detach. Errors: 42501 for another's table, 55000 for what is no table.
+/// Reads a table that the caller may attach or detach. Errors: 25006 where nothing may be written, 42501 for another's
+/// table, 55000 for what is no table.
 pub(super) fn own_table(relation: Option<pg_sys::Oid>) -> Result<Table, IdentityError> {
+    if is_read_only() {
+        return Err(IdentityError::ReadOnlySetup);
+    }
     let no_table = || {
         IdentityError::not_in_state(
             "not a table that can be attached",
@@ -340,7 +344,7 @@ struct Attachment<'a> {
     closed_when: Option<&'a str>,
 }
 
-/// `attach_chat_table`. Errors: 42501, 42703, 42704 and 55000, each before anything is changed.
+/// `attach_chat_table`. Errors: 25006, 42501, 42703, 42704 and 55000, each before anything is changed.
 pub fn attach(
     relation: Option<pg_sys::Oid>,
     names: &Names,

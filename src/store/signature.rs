@@ -196,7 +196,7 @@ fn keep(account: &str, visitor: &SignedVisitor, visitor_id: Uuid) -> Result<(), 
     })
 }
 
-/// `add_signature_key`. Errors: 22023 for an empty key or an unknown algorithm; 42704 for an unknown account.
+/// `add_signature_key`. Errors: 22023 for an empty key or an unknown algorithm; 25006; 42704 for an unknown account.
 pub fn add_key(account: &str, secret: &str, algorithm: &str) -> Result<i64, IdentityError> {
     let algorithm = Algorithm::from_name(algorithm).ok_or(IdentityError::BadOption {
         option: "algorithm",
@@ -204,6 +204,9 @@ pub fn add_key(account: &str, secret: &str, algorithm: &str) -> Result<i64, Iden
     })?;
     if secret.is_empty() {
         return Err(IdentityError::EmptySecret);
+    }
+    if is_read_only() {
+        return Err(IdentityError::ReadOnlySetup);
     }
     connect(|| {
         policy(account)?;
@@ -217,8 +220,11 @@ pub fn add_key(account: &str, secret: &str, algorithm: &str) -> Result<i64, Iden
     })
 }
 
-/// `retire_signature_key`. Errors: 42704 for an unknown key.
+/// `retire_signature_key`. Errors: 25006; 42704 for an unknown key.
 pub fn retire_key(account: &str, key_id: i64) -> Result<(), IdentityError> {
+    if is_read_only() {
+        return Err(IdentityError::ReadOnlySetup);
+    }
     connect(|| {
         let values = [Value::Text(Some(account)), Value::Int8(Some(key_id))];
         let rows = RETIRE_KEY.with(|kept| kept.run(Mode::Write, &values))?;

@@ -70,3 +70,17 @@ until_true() {
 
 # The whole contents and behaviour of a database of filled_database.sql, as text.
 answers() { psql -XqAt -v ON_ERROR_STOP=1 -f "$HERE/answers.sql" "$@"; }
+
+# open_session PURPOSE DATABASE: one psql that stays; ask SQL sends it statements and prints what comes back.
+open_session() {
+    coproc SESSION { PGHOST=${SOCKET[$1]} PGPORT=${PORT[$1]} exec psql -XqAt -d "$2" 2>&1; }
+}
+ask() {
+    local line
+    printf '%s\n\\echo end of answer\n' "$1" >&"${SESSION[1]}"
+    while IFS= read -r -t 30 line <&"${SESSION[0]}"; do
+        if [ "$line" = 'end of answer' ]; then return; fi
+        printf '%s\n' "$line"
+    done
+    fail "no answer to: $1"
+}
