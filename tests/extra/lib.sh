@@ -58,14 +58,15 @@ same() {
     diff <(printf '%s\n' "$2") <(printf '%s\n' "$3") || fail "$1: differs, as shown above"
 }
 
-# until_true PURPOSE QUERY: waits until the query answers t, ten seconds at most.
+# until_true PURPOSE QUERY [ARGUMENT…]: waits until the query answers t, twenty seconds at most.
 until_true() {
-    local attempt
-    for attempt in {1..200}; do
-        if [ "$(at "$1" -c "$2")" = t ]; then return; fi
+    local purpose=$1 query=$2 attempt
+    shift 2
+    for attempt in {1..400}; do
+        if [ "$(at "$purpose" "$@" -c "$query")" = t ]; then return; fi
         sleep 0.05
     done
-    fail "$1: never became true (tried $attempt times): $2"
+    fail "$purpose: never became true (tried $attempt times): $query"
 }
 
 # The whole contents and behaviour of a database of filled_database.sql, as text.
