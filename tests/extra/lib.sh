@@ -55,7 +55,9 @@ destroy_own_clusters() {
 
 # same WHAT EXPECTED ACTUAL: fails with the difference.
 same() {
-    diff <(printf '%s\n' "$2") <(printf '%s\n' "$3") || fail "$1: differs, as shown above"
+    if [ "$2" = "$3" ]; then return; fi
+    { diff <(printf '%s\n' "$2") <(printf '%s\n' "$3") || true; } | head -n 60
+    fail "$1: differs, as shown above"
 }
 
 # until_true PURPOSE QUERY [ARGUMENT…]: waits until the query answers t, twenty seconds at most.
