@@ -4,6 +4,7 @@
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 HERE=$ROOT/tests/extra
+export PGUSER=${PGUSER:-postgres}
 
 fail() {
     printf '%s\n' "$*" >&2
