@@ -208,12 +208,15 @@ begin
         )
         union all
         -- As ALTER TABLE ... ENABLE TRIGGER ALL leaves it, which ends what pg_restore --disable-triggers does.
-        select distinct 'a trigger of the extension does not fire always', null, null::uuid
-        from pg_trigger as g
-        where g.tgfoid in (
-                'visitor_identity.account_row'::regproc, 'visitor_identity.policy_changed'::regproc
-            )
-            and g.tgenabled <> 'A'
+        select 'a trigger of the extension does not fire always', null, null::uuid
+        where exists (
+            select
+            from pg_trigger as g
+            where g.tgfoid in (
+                    'visitor_identity.account_row'::regproc, 'visitor_identity.policy_changed'::regproc
+                )
+                and g.tgenabled <> 'A'
+        )
     ) as f
     where visitor_identity.account_is_visible(f.account);
 
