@@ -261,12 +261,8 @@ impl Table {
     }
 }
 
-/// Reads a table that the caller may attach or detach. Errors: 25006 where nothing may be written, 42501 for another's
-/// table, 55000 for what is no table.
+/// Reads a table that the caller may attach or detach. Errors: 42501 for another's table, 55000 for what is no table.
 pub(super) fn own_table(relation: Option<pg_sys::Oid>) -> Result<Table, IdentityError> {
-    if is_read_only() {
-        return Err(IdentityError::ReadOnlySetup);
-    }
     let no_table = || {
         IdentityError::not_in_state(
             "not a table that can be attached",
@@ -352,6 +348,9 @@ pub fn attach(
     fixed_account: Option<&str>,
 ) -> Result<(), IdentityError> {
     connect(|| {
+        if is_read_only() {
+            return Err(IdentityError::ReadOnlySetup);
+        }
         let extension_owner = owner_of_extension()?;
         let table = own_table(relation)?;
         let attached = as_role(extension_owner, || {
@@ -1021,6 +1020,9 @@ fn hints(attachment: &Attachment<'_>) -> Result<(), IdentityError> {
 /// 55000 when the table is not attached.
 pub fn detach(relation: Option<pg_sys::Oid>, keep_origin: bool) -> Result<(), IdentityError> {
     connect(|| {
+        if is_read_only() {
+            return Err(IdentityError::ReadOnlySetup);
+        }
         let extension_owner = owner_of_extension()?;
         let table = own_table(relation)?;
         let values = [Value::Oid(table.relation)];

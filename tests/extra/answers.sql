@@ -81,6 +81,10 @@ select 'not seen yet', account, visitor_identity.derive_visitor_id('C-2', accoun
 from visitor_identity.account
 order by 2;
 select 'signed', visitor_identity.verify_visitor_fields(jsonb_build_object('id', 'S-1', 'crc', md5('S-1a key')));
+select 'pushed', t.*
+from visitor_identity.push_targets(provided_visitor_id => 'C-1') as t;
+select 'payload', visitor_identity.visitor_payload(visitor_identity.find_visitor('C-1'));
+select 'graph', visitor_identity.visitor_graph(visitor_identity.find_visitor('C-1'));
 select 'history', s.*
 from unnest(array['C-1', 'C-5', 'aaaaaaaa-0000-4000-8000-000000000005', 'C-6']) as q (query)
 cross join lateral visitor_identity.search_history(q.query) as s;

@@ -59,6 +59,9 @@ select visitor_identity.attach_chat_table('owned.conversation');
 
 insert into chat.chat (visitor_id)
 values ('aaaaaaaa-0000-4000-8000-000000000001');
+select visitor_identity.register_device(
+    'aaaaaaaa-0000-4000-8000-000000000001', 'shop', 'dddddddd-0000-4000-8000-000000000001', 'fcm', 'token'
+);
 select visitor_identity.resolve_visitor('C-1', visitor_id => 'aaaaaaaa-0000-4000-8000-000000000001');
 select visitor_identity.resolve_visitor(channel_type => 'orders', channel_user_id => 'O-1');
 select visitor_identity.resolve_visitor(channel_type => 'telegram', channel_user_id => '67854257', channel_id => 'bot');
