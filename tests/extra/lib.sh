@@ -75,7 +75,8 @@ until_true() {
 # The whole contents and behaviour of a database of filled_database.sql, as text.
 answers() { psql -XqAt -v ON_ERROR_STOP=1 -f "$HERE/answers.sql" "$@"; }
 
-# open_session PURPOSE DATABASE: one psql that stays; ask SQL sends it statements and prints what comes back.
+# open_session PURPOSE DATABASE: one psql that stays; ask SQL sends it statements and prints what comes back. Not in a
+# pipeline: bash closes the ends of a coprocess there.
 open_session() {
     coproc SESSION { PGHOST=${SOCKET[$1]} PGPORT=${PORT[$1]} exec psql -XqAt -d "$2" 2>&1; }
 }
