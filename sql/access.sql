@@ -57,6 +57,8 @@ revoke execute on function
     visitor_identity.chat_row_after(),
     visitor_identity.chat_row_leaves(),
     visitor_identity.attach_chat_table(regclass, name, name, name, name, name, name, name, name, name, text, text),
+    visitor_identity.attach_visitor_table(regclass, name, name, text, text),
+    visitor_identity.rows_left_behind(regclass, text, uuid, uuid),
     visitor_identity.detach_table(regclass, boolean),
     visitor_identity.create_chat_store(name),
     visitor_identity.search_history(text, text, text, integer, timestamptz, regclass, jsonb),
@@ -133,6 +135,7 @@ begin
             grant execute on function
                 visitor_identity.derive_visitor_id(text, text),
                 visitor_identity.attach_chat_table(regclass, name, name, name, name, name, name, name, name, name, text, text),
+                visitor_identity.attach_visitor_table(regclass, name, name, text, text),
                 visitor_identity.detach_table(regclass, boolean),
                 visitor_identity.create_chat_store(name),
                 visitor_identity.explain_resolution(text, text, text, uuid, text, text),

@@ -91,7 +91,20 @@ as $$
 $$;
 
 comment on function visitor_identity.unattached_tables() is
-'Tables that reference visitors, by a column named visitor_id or of the domain visitor_id, and are not attached: their rows do not follow a rebinding. STABLE.';
+'Tables that reference visitors, by a column named visitor_id or of the domain visitor_id, and are not attached, as chats or as another table: their rows do not follow a rebinding. STABLE.';
+
+create function visitor_identity.rows_left_behind(
+    attached_table regclass,
+    account text,
+    from_visitor_id uuid,
+    to_visitor_id uuid
+)
+returns jsonb
+language c stable
+as 'MODULE_PATHNAME', 'rows_left_behind_wrapper';
+
+comment on function visitor_identity.rows_left_behind(regclass, text, uuid, uuid) is
+'For check_integrity: the keys of rows of an attached visitor table that are with a superseded visitor and should be with the other one, an array as in rebind_row. Not those that a rebinding keeps because their unique key is taken. Looks at the table with the rights of its owner. STABLE. Errors: none.';
 
 -- Reads the chats as the extension's owner, and so must run none of the application's code: a value of a type that the
 -- application made is turned into text by its output function (format), never by a cast, which anybody may define.
@@ -197,6 +210,7 @@ begin
                     'visitor_identity.provided_identity'::regclass,
                     'visitor_identity.device'::regclass
                 )
+                and not k.of_visitor_table
         )
         union all
         select 'an identity in an account that does not exist', v.account, v.visitor_id
@@ -212,10 +226,16 @@ begin
     for attached in
         select t.attached,
             t.fixed_account,
+            t.kind,
             c.oid is not null as is_there,
             a.visitor_column,
             a.origin_column,
-            a.account_column,
+            coalesce(
+                'case when t.' || quote_ident(a.account_column)
+                    || ' is not null then format(''%s'', t.' || quote_ident(a.account_column) || ') collate "C" end',
+                quote_literal(t.fixed_account)
+            ) as account_text,
+            a.key_names[1] as key_name,
             a.provided_column,
             coalesce(
                 a.provided_column, a.channel_type_column, a.channel_id_column, a.channel_user_column
@@ -239,7 +259,7 @@ begin
                 join pg_type as y on y.oid = b.atttypid
             ) as key_pairs,
             (
-                select count(*) = 2
+                select t.kind = 'visitor' or count(*) = 2
                 from pg_class as w
                 where w.oid in (t.history_view, t.workspace_view)
                     and w.relowner = c.relowner
@@ -295,6 +315,48 @@ begin
             chat_key := null;
             return next;
         end if;
+        if attached.kind = 'visitor' then
+            return query execute format(
+                'select ''a row of a visitor that does not exist'', f.account, f.visitor_id, %1$L::regclass, f.row_key
+                from (
+                    select %4$s as account, t.%3$I::uuid as visitor_id, jsonb_build_object(%5$s) as row_key
+                    from %2$s as t
+                    where t.%3$I is not null
+                ) as f
+                where visitor_identity.account_is_visible(f.account)
+                    and not exists (
+                        select
+                        from visitor_identity.visitor as v
+                        where v.account = f.account
+                            and v.visitor_id = f.visitor_id
+                    )
+                union all
+                select ''a row left behind on a superseded visitor'', l.account, l.visitor_id, %1$L::regclass,
+                    case jsonb_typeof(k.value)
+                        when ''object'' then k.value
+                        else jsonb_build_object(%6$L, k.value)
+                    end
+                from (
+                    select distinct v.account, v.visitor_id, v.superseded_by
+                    from %2$s as t
+                    join visitor_identity.visitor as v
+                        on v.account = %4$s
+                        and v.visitor_id = t.%3$I::uuid
+                    where v.superseded_by is not null
+                        and visitor_identity.account_is_visible(v.account)
+                ) as l
+                cross join lateral jsonb_array_elements(visitor_identity.rows_left_behind(
+                    %1$L::regclass, l.account, l.visitor_id, l.superseded_by
+                )) as k (value)',
+                attached.attached::oid,
+                attached.attached,
+                attached.visitor_column,
+                attached.account_text,
+                attached.key_pairs,
+                attached.key_name
+            );
+            continue;
+        end if;
         return query execute format(
             'select f.problem, f.account, f.visitor_id, %1$L::regclass, f.chat_key
             from (
@@ -321,11 +383,7 @@ begin
             attached.attached::oid,
             attached.attached,
             attached.visitor_column,
-            coalesce(
-                'case when t.' || quote_ident(attached.account_column)
-                    || ' is not null then format(''%s'', t.' || quote_ident(attached.account_column) || ') collate "C" end',
-                quote_literal(attached.fixed_account)
-            ),
+            attached.account_text,
             attached.key_pairs,
             coalesce(
                 'case when t.' || quote_ident(attached.provided_column)
@@ -339,4 +397,4 @@ end
 $$;
 
 comment on function visitor_identity.check_integrity() is
-'Every broken promise it can find, a row each; no row on a healthy database: chats left behind on superseded visitors, pointers and identities that lead nowhere, rebindings still owed or miscounted, attached tables whose triggers are missing. Reads every chat. STABLE.';
+'Every broken promise it can find, a row each; no row on a healthy database: chats left behind on superseded visitors, rows of other attached tables left behind there, pointers and identities that lead nowhere, rebindings still owed or miscounted, attached tables whose triggers are missing. Reads every chat. STABLE.';

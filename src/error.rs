@@ -85,6 +85,10 @@ pub enum IdentityError {
     ReadOnlyRegistration,
     /// 40001: retry the transaction.
     Serialization,
+    /// 40001: rows that clash on a unique key were committed while rows were moved.
+    ClashAppeared,
+    /// 55000: the account of a row of a visitor table cannot change.
+    AccountOfRowChanged,
     /// XX000: something that cannot happen.
     Internal(String),
 }
@@ -333,6 +337,18 @@ impl IdentityError {
                 "could not serialize access due to a concurrent authorization",
                 "Another transaction is rebinding the same visitor.",
                 "Retry the transaction.",
+            ),
+            Self::ClashAppeared => parts(
+                ERRCODE_T_R_SERIALIZATION_FAILURE,
+                "could not serialize access due to a concurrent change of a unique key",
+                "A row of an attached table got the unique key of one that was to be moved.",
+                "Retry the transaction; if that does not help, look for a trigger of the table that breaks a unique key itself.",
+            ),
+            Self::AccountOfRowChanged => parts(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "the account of a visitor's row cannot change",
+                "A row belongs to a visitor of its account.",
+                "Insert the row into the other account and delete it here.",
             ),
             Self::Internal(message) => parts(
                 ERRCODE_INTERNAL_ERROR,

@@ -69,6 +69,8 @@ pub enum Note {
     RebindLimit,
     /// This very rebinding was undone before.
     RebindUndone,
+    /// Rows of both visitors have the same unique key in a table that refuses such a rebinding.
+    RebindClash,
 }
 
 impl Note {
@@ -81,6 +83,7 @@ impl Note {
             Self::RebindOff => "rebind_off",
             Self::RebindLimit => "rebind_limit",
             Self::RebindUndone => "rebind_undone",
+            Self::RebindClash => "rebind_clash",
         }
     }
 }
@@ -311,6 +314,7 @@ fn authorize(
         {
             _ if policy.on_authorization == OnAuthorization::Keep => Some(Note::RebindOff),
             Some(candidate) if candidate.undone => Some(Note::RebindUndone),
+            Some(candidate) if candidate.clash => Some(Note::RebindClash),
             Some(candidate) => {
                 let left = room.get_or_insert(
                     policy

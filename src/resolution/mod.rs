@@ -8,7 +8,7 @@ mod request;
 
 pub use decision::{
     computed_id, decide, holder_of_computed_id, rebind_candidates, Basis, ChannelEffect, Decision,
-    Effect, Holder, Outcome, Target,
+    Effect, Holder, Note, Outcome, Target,
 };
 pub use facts::{CandidateFacts, Facts, Visitor};
 pub use policy::{ChannelFormat, Derivation, IdentifiedCookie, OnAuthorization, Policy};

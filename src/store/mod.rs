@@ -2,7 +2,9 @@
 //! May touch: the extension's tables, the attached tables through kept plans, and nothing of the rules themselves.
 
 pub mod attach;
+pub mod attach_visitor;
 pub mod attachment;
+pub mod clash;
 pub mod device;
 pub mod explain;
 pub mod history;

@@ -10,13 +10,13 @@ use super::identity::{
 };
 use super::policy::{custom_channels, policy};
 use super::rebind::{
-    absorb, candidate, claim, lock_chats, owe, owed, settle, MovedRow, Reason, Rebound,
+    absorb, candidate, claim, lock_chats, owe, owed, settle, Absorbed, MovedRow, Reason, Rebound,
 };
 use super::spi::{connect, is_read_only, transaction_snapshot_is_fixed, Mode};
 use crate::error::IdentityError;
 use crate::resolution::{
-    decide, rebind_candidates, Asker, Basis, ChannelEffect, Decision, Facts, OnAuthorization,
-    Outcome, Policy, RawRequest, Refusal, Request, Target, Visitor,
+    computed_id, decide, rebind_candidates, Asker, Basis, ChannelEffect, Decision, Facts, Note,
+    OnAuthorization, Outcome, Policy, RawRequest, Refusal, Request, Target, Visitor,
 };
 use std::cell::Cell;
 use std::rc::Rc;
@@ -180,10 +180,19 @@ pub(super) fn judge(
                 known.provided,
                 policy.max_rebinds.saturating_add(1),
                 policy.max_rebind_chats.saturating_add(1),
+                expected_target(policy, request, known),
             )?);
         }
     }
     Ok(decide(policy, request, known, &candidates))
+}
+
+/// Where an authorization would take the rows of the visitors that it absorbs: also a visitor that does not exist yet may
+/// have rows, written by an application that computes the ids itself.
+pub(super) fn expected_target(policy: &Policy, request: &Request, known: &Facts) -> Option<Uuid> {
+    known
+        .provided
+        .or_else(|| computed_id(policy, request, Target::FromProvided, 0))
 }
 
 fn answer(
@@ -457,6 +466,7 @@ pub fn complete(
 ) -> Result<Resolution, IdentityError> {
     let target = prepared.visitor_id;
     let (mut previous, mut rebind_ids, mut chats) = (Vec::new(), Vec::new(), 0);
+    let mut clashed = false;
     for (visitor, rebound) in &prepared.settled {
         previous.push(*visitor);
         rebind_ids.push(rebound.rebind_id);
@@ -466,10 +476,14 @@ pub fn complete(
         let row = own_row
             .filter(|(left, _)| left == visitor)
             .map(|(_, row)| row);
-        if let Some(rebound) = absorb(account, *visitor, target, reason, row)? {
-            previous.push(*visitor);
-            rebind_ids.push(rebound.rebind_id);
-            chats += rebound.chats;
+        match absorb(account, *visitor, target, reason, row)? {
+            Absorbed::Done(rebound) => {
+                previous.push(*visitor);
+                rebind_ids.push(rebound.rebind_id);
+                chats += rebound.chats;
+            }
+            Absorbed::Clash => clashed = true,
+            Absorbed::NotFree => {}
         }
     }
     for visitor in &prepared.claim {
@@ -483,14 +497,20 @@ pub fn complete(
             super::rebind::log_row(account, left, target, reason, row)?;
         }
     }
-    Ok(answer(
+    let mut resolution = answer(
         target,
         &prepared.decision,
         prepared.identified_in_place,
         &previous,
         &rebind_ids,
         chats,
-    ))
+    );
+    // Rows that clash were written since it was decided.
+    let note = Note::RebindClash.code();
+    if clashed && !resolution.notes.contains(&note) {
+        resolution.notes.push(note);
+    }
+    Ok(resolution)
 }
 
 /// Completes the rebindings that transactions left to each other and that concern the visitors of a request.
@@ -532,7 +552,7 @@ fn complete_owed(
         if target != to {
             lock_visitor(account, target, Lock::Share)?;
         }
-        if let Some(rebound) = absorb(account, visitor, target, Reason::Pending, None)? {
+        if let Absorbed::Done(rebound) = absorb(account, visitor, target, Reason::Pending, None)? {
             completed.push((visitor, target, rebound));
         }
         settle(account, visitor)?;
@@ -646,11 +666,6 @@ pub fn derive(account: &str, provided: &str) -> Result<Option<Uuid>, IdentityErr
             ..(*policy).clone()
         };
         let request = Request::from_call(raw, &unsigned, &custom_channels()?)?;
-        Ok(crate::resolution::computed_id(
-            &policy,
-            &request,
-            Target::FromProvided,
-            0,
-        ))
+        Ok(computed_id(&policy, &request, Target::FromProvided, 0))
     })
 }

@@ -198,6 +198,34 @@ select count(distinct visitor_id) as visitors
 from chat
 where chat_id > 1000;
 
+-- T43: both mentioned on one ticket; T44: one row a user; T45: only the row that really clashes stays, and none is deleted.
+create table mention (mention_id integer primary key, ticket integer, visitor_id uuid, unique (visitor_id, ticket));
+create table preference (visitor_id uuid primary key, language text);
+select
+    visitor_identity.attach_visitor_table('mention', on_clash => 'move_or_keep_target', fixed_account => 'failure_cases'),
+    visitor_identity.attach_visitor_table('preference', on_clash => 'move_or_keep_target', fixed_account => 'failure_cases');
+select * from seen('M', 'M-1');
+select visitor_id as m from letter where name = 'M' \gset
+insert into mention values
+    (1, 1, :'m'),
+    (2, 1, '40000000-0000-4000-8000-000000000043'),
+    (3, 2, '40000000-0000-4000-8000-000000000043'),
+    (4, 3, '40000000-0000-4000-8000-000000000043');
+insert into preference values (:'m', 'en'), ('40000000-0000-4000-8000-000000000043', 'de');
+select * from seen('M', 'M-1', visitor_id => '40000000-0000-4000-8000-000000000043');
+select mention_id, ticket, visitor_id = :'m' as moved from mention order by mention_id;
+select language, visitor_id = :'m' as of_target from preference order by language;
+select count(*) as mentions, (select count(*) from preference) as preferences from mention;
+select r.kept_rows, k.moved_table, k.keys
+from visitor_identity.rebind as r
+join visitor_identity.rebind_row as k using (account, rebind_id)
+where r.account = 'failure_cases' and r.from_visitor_id = '40000000-0000-4000-8000-000000000043';
+select moved_table, put_back, left_alone
+from visitor_identity.rebind as r
+cross join lateral visitor_identity.undo_rebind(r.rebind_id, 'failure_cases')
+where r.account = 'failure_cases' and r.from_visitor_id = '40000000-0000-4000-8000-000000000043';
+select mention_id, visitor_id = :'m' as of_target from mention order by mention_id;
+select visitor_identity.detach_table('mention'), visitor_identity.detach_table('preference');
 -- T62: a token that is bound to L is not returned for K, even if K never logged out.
 select * from seen('K', 'K-1');
 select * from seen('L', 'L-1');
