@@ -107,6 +107,47 @@ set search_path = clashing_rows_keep, pg_catalog;
 insert into tag values (21, '7ab1e500-0000-4000-8000-00000000000e', null, 'WORD', null, null);
 select outcome from visitor_identity.resolve_visitor_detail('C-1', visitor_id => '7ab1e500-0000-4000-8000-00000000000e');
 select who(visitor_id) as visitor from tag where tag_id = 21;
+set search_path = clashing_rows_keep;
+-- A trigger of the application that fails: its own error, nothing moved, and whoever catches it can go on.
+create function refuse_row()
+returns trigger
+language plpgsql
+as $$ begin raise exception 'not this row'; end $$;
+create trigger refuse_row
+before update on mention
+for each row
+when (new.mention_id = 31)
+execute function refuse_row();
+insert into mention values (31, 31, '7ab1e500-0000-4000-8000-00000000000f');
+create function state_of(visitor uuid)
+returns text
+language plpgsql
+as $$
+begin
+    perform visitor_identity.resolve_visitor('C-1', visitor_id => visitor);
+    return 'none';
+exception when others then
+    return sqlstate || ': ' || sqlerrm;
+end
+$$;
+begin;
+select state_of('7ab1e500-0000-4000-8000-00000000000f');
+select who(visitor_id) as visitor from mention where mention_id = 31;
+insert into mention values (32, 32, '7ab1e500-0000-4000-8000-00000000000f');
+commit;
+select mention_id, who(visitor_id) as visitor from mention where mention_id > 30 order by 1;
+-- One that breaks a unique key elsewhere, whatever the rebinding does.
+create table seen (ticket integer primary key);
+insert into seen values (31);
+create or replace function refuse_row()
+returns trigger
+language plpgsql
+as $$ begin insert into seen values (new.ticket); return new; end $$;
+select state_of('7ab1e500-0000-4000-8000-00000000000f');
+select count(*) from seen;
+drop trigger refuse_row on mention;
+select state_of('7ab1e500-0000-4000-8000-00000000000f');
+select mention_id, who(visitor_id) as visitor from mention where mention_id > 30 order by 1;
 set client_min_messages = warning;
 select visitor_identity.detach_table(t.attached)::text as detached
 from visitor_identity.attached_table as t
