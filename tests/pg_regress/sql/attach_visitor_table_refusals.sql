@@ -44,6 +44,10 @@ create table in_part (note_id integer primary key, visitor_id uuid, topic text) 
 create index on in_part (visitor_id);
 create table in_part_1 partition of in_part for values from (0) to (9);
 create unique index on in_part_1 (visitor_id, topic);
+create table referred (visitor_id uuid primary key);
+create table referring (note_id integer primary key, owner uuid references referred);
+create table followed (visitor_id uuid primary key);
+create table following (note_id integer primary key, owner uuid references followed on update cascade);
 create table parted (note_id integer primary key, visitor_id uuid) partition by range (note_id);
 create index on parted (visitor_id);
 create table part partition of parted for values from (0) to (9);
@@ -65,6 +69,7 @@ select * from refusal($$select visitor_identity.attach_visitor_table('blank_acco
 select * from refusal($$select visitor_identity.attach_visitor_table('excluded')$$);
 select state, message from refusal($$select visitor_identity.attach_visitor_table('deferred', on_clash => 'move_or_keep_target')$$);
 select state, message from refusal($$select visitor_identity.attach_visitor_table('in_part')$$);
+select * from refusal($$select visitor_identity.attach_visitor_table('referred')$$);
 select * from refusal($$select visitor_identity.attach_visitor_table('part')$$);
 select * from refusal($$select visitor_identity.attach_visitor_table('a_view')$$);
 select state, message from refusal($$select visitor_identity.attach_visitor_table(null)$$);
@@ -80,8 +85,20 @@ set role visitor_table_refusals_other;
 select state, message from refusal($$select visitor_identity.attach_visitor_table('foreign_note')$$);
 reset role;
 \x
-select count(*) as triggers from pg_trigger where tgrelid in (select oid from pg_class where relnamespace = 'visitor_table_refusals'::regnamespace);
+select count(*) as triggers
+from pg_trigger as t
+join pg_class as c on c.oid = t.tgrelid
+where c.relnamespace = 'visitor_table_refusals'::regnamespace
+    and t.tgname like 'visitor\_identity%';
 select count(*) as attached from visitor_identity.attached_table where kind = 'visitor';
+
+-- A reference that follows is none in the way.
+select visitor_identity.attach_visitor_table('followed', fixed_account => 'visitor_table_refusals');
+insert into followed values ('7ab1e500-0000-4000-8000-00000000000e');
+insert into following values (1, '7ab1e500-0000-4000-8000-00000000000e');
+select visitor_identity.resolve_visitor('C-3', visitor_id => '7ab1e500-0000-4000-8000-00000000000e', account => 'visitor_table_refusals') as c \gset
+select owner = :'c' as follows from following;
+select visitor_identity.detach_table('followed');
 
 -- The owner may; twice he may not.
 set role visitor_table_refusals_owner;

@@ -128,7 +128,8 @@ rollback;
 -- Detached: as it was. The log still names what moved, and nothing is miscounted.
 select visitor_identity.detach_table('"Tickets ""A"""'), visitor_identity.detach_table('note'), visitor_identity.detach_table('preferences');
 select c.relname, a.attname from pg_attribute as a join pg_class as c on c.oid = a.attrelid
-where c.relnamespace = '"visitor tables"'::regnamespace and a.attname like 'origin%';
+where c.relnamespace = '"visitor tables"'::regnamespace and a.attname like 'origin%'
+order by 1;
 select t.tgrelid::regclass from pg_trigger as t where t.tgrelid in ('note'::regclass, 'preferences'::regclass, '"Tickets ""A"""'::regclass);
 select problem from visitor_identity.check_integrity() where account like 'visitor_tables%';
 reset visitor_identity.account;
