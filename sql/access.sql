@@ -40,6 +40,19 @@ create policy unlocked_removes on visitor_identity.channel
 for delete
 using (visitor_identity.account_is_visible(null) and not built_in);
 
+-- Filled with the rights of a table's owner, who may bring chats of his own tables only.
+alter table visitor_identity.backfill_queue enable row level security;
+create policy own_tables_queue on visitor_identity.backfill_queue
+for insert
+with check (
+    exists (
+        select
+        from pg_catalog.pg_class as c
+        where c.oid operator(pg_catalog.=) attached
+            and pg_catalog.pg_has_role(c.relowner, 'usage')
+    )
+);
+
 alter table visitor_identity.attached_table enable row level security;
 create policy own_account on visitor_identity.attached_table
 using (fixed_account is null or visitor_identity.account_is_visible(fixed_account));
@@ -51,6 +64,7 @@ revoke execute on function
     visitor_identity.check_channel_user_id(text, text, text),
     visitor_identity.resolve_visitor(text, text, text, uuid, text, text),
     visitor_identity.resolve_visitor_detail(text, text, text, uuid, text, text),
+    visitor_identity.resolve_visitors(text[], text[], text[], uuid[], text[], text),
     visitor_identity.find_visitor(text, text, text, uuid, text, text),
     visitor_identity.derive_visitor_id(text, text),
     visitor_identity.chat_row_before(),
@@ -60,6 +74,8 @@ revoke execute on function
     visitor_identity.attach_visitor_table(regclass, name, name, text, text),
     visitor_identity.rows_left_behind(regclass, text, uuid, uuid),
     visitor_identity.detach_table(regclass, boolean),
+    visitor_identity.backfill_begin(regclass),
+    visitor_identity.backfill_batch(regclass, integer),
     visitor_identity.create_chat_store(name),
     visitor_identity.search_history(text, text, text, integer, timestamptz, regclass, jsonb),
     visitor_identity.explain_resolution(text, text, text, uuid, text, text),
@@ -77,6 +93,8 @@ revoke execute on function
     visitor_identity.push_targets(uuid, text, text),
     visitor_identity.prune_devices(interval, text)
 from public;
+
+revoke execute on procedure visitor_identity.backfill_chats(regclass, integer) from public;
 
 create function visitor_identity.grant_access(role name, level text)
 returns void
@@ -123,6 +141,7 @@ begin
             grant execute on function
                 visitor_identity.resolve_visitor(text, text, text, uuid, text, text),
                 visitor_identity.resolve_visitor_detail(text, text, text, uuid, text, text),
+                visitor_identity.resolve_visitors(text[], text[], text[], uuid[], text[], text),
                 visitor_identity.verify_visitor_fields(jsonb, text),
                 visitor_identity.authorize_visitor(jsonb, uuid, text, text, text, text),
                 visitor_identity.register_device(uuid, text, text, text, text, text),
@@ -137,6 +156,8 @@ begin
                 visitor_identity.attach_chat_table(regclass, name, name, name, name, name, name, name, name, name, text, text),
                 visitor_identity.attach_visitor_table(regclass, name, name, text, text),
                 visitor_identity.detach_table(regclass, boolean),
+                visitor_identity.backfill_begin(regclass),
+                visitor_identity.backfill_batch(regclass, integer),
                 visitor_identity.create_chat_store(name),
                 visitor_identity.explain_resolution(text, text, text, uuid, text, text),
                 visitor_identity.undo_rebind(bigint, text),
@@ -148,6 +169,7 @@ begin
                 visitor_identity.retire_signature_key(bigint, text),
                 visitor_identity.prune_devices(interval, text)
             to %I', role);
+        execute format('grant execute on procedure visitor_identity.backfill_chats(regclass, integer) to %I', role);
         execute format('
             grant select on
                 visitor_identity.visitor, visitor_identity.provided_identity,
@@ -181,6 +203,10 @@ select pg_catalog.pg_extension_config_dump('visitor_identity.rebind', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.rebind_rebind_id_seq', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.rebind_row', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.pending_rebind', '');
+select pg_catalog.pg_extension_config_dump(
+    'visitor_identity.backfill_queue',
+    'where exists (select from pg_catalog.pg_class as c where c.oid = attached)'
+);
 select pg_catalog.pg_extension_config_dump('visitor_identity.signature_key', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.signature_key_key_id_seq', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.visitor_fields', '');

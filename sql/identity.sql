@@ -126,7 +126,7 @@ comment on column visitor_identity.rebind.from_visitor_id is 'Where the chats we
 comment on column visitor_identity.rebind.to_visitor_id is 'Where the chats went.';
 comment on column visitor_identity.rebind.rebound_chats is 'How many chats moved; the count of the keys in rebind_row for attached chat tables.';
 comment on column visitor_identity.rebind.kept_rows is 'How many rows of attached visitor tables stayed with the former visitor, because the target has a row of the same unique key.';
-comment on column visitor_identity.rebind.reason is 'What caused it: resolve_visitor, chat_insert, chat_update, pending, or the words of whoever ordered a merge.';
+comment on column visitor_identity.rebind.reason is 'What caused it: resolve_visitor, chat_insert, chat_update, pending, backfill_chats, or the words of whoever ordered a merge.';
 comment on column visitor_identity.rebind.rebound_by is 'The session user.';
 comment on column visitor_identity.rebind.rebound_at is 'When (start of the transaction).';
 comment on column visitor_identity.rebind.undone_at is 'When it was undone; NULL while it stands.';
@@ -173,6 +173,19 @@ comment on column visitor_identity.pending_rebind.account is 'The account.';
 comment on column visitor_identity.pending_rebind.visitor_id is 'The anonymous visitor to be absorbed.';
 comment on column visitor_identity.pending_rebind.to_visitor_id is 'The identified visitor who authorized.';
 comment on column visitor_identity.pending_rebind.created_at is 'When it was left.';
+
+create table visitor_identity.backfill_queue (
+    attached regclass not null,
+    position bigint not null,
+    key jsonb not null,
+    constraint backfill_queue_pkey primary key (attached, position)
+);
+
+comment on table visitor_identity.backfill_queue is
+'The chats that backfill_chats has still to give their visitors, in the order in which they were opened. Empty when no backfill is under way.';
+comment on column visitor_identity.backfill_queue.attached is 'The table.';
+comment on column visitor_identity.backfill_queue.position is 'The place of the chat in the order.';
+comment on column visitor_identity.backfill_queue.key is 'The primary key of the chat, an object.';
 
 create table visitor_identity.attached_table (
     attached regclass not null,

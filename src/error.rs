@@ -37,6 +37,10 @@ pub enum IdentityError {
     TwoPeople,
     /// 22023: not an age of registrations.
     BadAge,
+    /// 22023: the arrays of many requests have different lengths.
+    ArraysDiffer,
+    /// 22023: a batch of no chats.
+    BadBatchSize,
     /// 22023: a page of no rows.
     BadPageSize,
     /// 22023: a signature over what is no identifier.
@@ -108,6 +112,17 @@ impl IdentityError {
             detail: detail.to_owned(),
             hint: hint.to_owned(),
         }
+    }
+
+    /// The SQLSTATE and the message, for who is told of an error without it being raised.
+    pub fn sqlstate_and_message(self) -> (String, String) {
+        let report = self.report_parts();
+        let code = report.code as i32;
+        // Five characters of six bits each, the first in the lowest bits (PostgreSQL, MAKE_SQLSTATE).
+        let sqlstate = (0..5)
+            .filter_map(|place| char::from_u32(((code >> (6 * place)) & 0x3f) as u32 + 0x30))
+            .collect();
+        (sqlstate, report.message)
     }
 
     fn report_parts(self) -> Report {
@@ -201,6 +216,18 @@ impl IdentityError {
                 "invalid value for older_than",
                 "It is an interval of at least an hour: registrations are kept up to the hour.",
                 "Pass the time after which the push services give tokens up, for instance 270 days.",
+            ),
+            Self::ArraysDiffer => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "the arrays differ in length",
+                "Each array has one element a request, NULL where the request has no such identifier.",
+                "Leave an array NULL that no request needs.",
+            ),
+            Self::BadBatchSize => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "invalid value for batch_size",
+                "A batch has at least one chat.",
+                "Pass a number from 1; other sessions wait for no more than one batch.",
             ),
             Self::BadPageSize => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,

@@ -1,6 +1,8 @@
 //! The SQL functions, by topic: arguments in, rows or errors out, nothing else. Their SQL declarations are in `sql/`.
 
 mod attach;
+mod backfill;
+mod bulk;
 mod check;
 mod device;
 mod history;

@@ -238,6 +238,10 @@ impl Table {
         quote_qualified_identifier(&self.schema, &self.name)
     }
 
+    pub(super) fn has_column(&self, name: &str) -> bool {
+        self.column(name).is_some()
+    }
+
     fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
     }
@@ -261,7 +265,7 @@ impl Table {
 }
 
 /// Reads a table that the caller may attach or detach. Errors: 42501 for another's table, 55000 for what is no table.
-fn own_table(relation: Option<pg_sys::Oid>) -> Result<Table, IdentityError> {
+pub(super) fn own_table(relation: Option<pg_sys::Oid>) -> Result<Table, IdentityError> {
     let no_table = || {
         IdentityError::not_in_state(
             "not a table that can be attached",
@@ -376,6 +380,7 @@ pub fn attach(
                 &[
                     TRIGGER_RIGHTS,
                     "select on visitor_identity.provided_identity",
+                    "insert on visitor_identity.backfill_queue",
                 ],
             )
         })?;

@@ -859,7 +859,7 @@ fn put_back_text(name: &str, visitor: &str, which: &str) -> String {
     )
 }
 
-fn kept_by_a_trigger() -> IdentityError {
+pub(super) fn kept_by_a_trigger() -> IdentityError {
     IdentityError::not_in_state(
         "a trigger of an attached table keeps a chat from being rebound",
         "After the UPDATE the row was not with the visitor that it was given.",

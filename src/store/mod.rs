@@ -4,6 +4,8 @@
 pub mod attach;
 pub mod attach_visitor;
 pub mod attachment;
+pub mod backfill;
+pub mod bulk;
 pub mod clash;
 pub mod device;
 pub mod explain;

@@ -20,6 +20,7 @@ pub enum Reason {
     ChatInsert,
     ChatUpdate,
     Pending,
+    Backfill,
 }
 
 impl Reason {
@@ -29,6 +30,7 @@ impl Reason {
             Self::ChatInsert => "chat_insert",
             Self::ChatUpdate => "chat_update",
             Self::Pending => "pending",
+            Self::Backfill => "backfill_chats",
         }
     }
 }

@@ -195,7 +195,7 @@ pub(super) fn expected_target(policy: &Policy, request: &Request, known: &Facts)
         .or_else(|| computed_id(policy, request, Target::FromProvided, 0))
 }
 
-fn answer(
+pub(super) fn answer(
     visitor_id: Uuid,
     decision: &Decision,
     identified_in_place: bool,

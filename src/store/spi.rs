@@ -32,6 +32,8 @@ pub enum Value<'a> {
     Uuid(Option<Uuid>),
     Uuids(&'a [Uuid]),
     Texts(&'a [String]),
+    OptionalUuids(&'a [Option<Uuid>]),
+    OptionalTexts(&'a [Option<&'a str>]),
     Int8(Option<i64>),
     Bool(bool),
     Oid(pg_sys::Oid),
@@ -45,8 +47,8 @@ impl Value<'_> {
         match self {
             Value::Text(_) => pg_sys::TEXTOID,
             Value::Uuid(_) => pg_sys::UUIDOID,
-            Value::Uuids(_) => pg_sys::UUIDARRAYOID,
-            Value::Texts(_) => pg_sys::TEXTARRAYOID,
+            Value::Uuids(_) | Value::OptionalUuids(_) => pg_sys::UUIDARRAYOID,
+            Value::Texts(_) | Value::OptionalTexts(_) => pg_sys::TEXTARRAYOID,
             Value::Int8(_) => pg_sys::INT8OID,
             Value::Bool(_) => pg_sys::BOOLOID,
             Value::Oid(_) => pg_sys::OIDOID,
@@ -68,6 +70,12 @@ impl Value<'_> {
                 .collect::<Vec<_>>()
                 .into_datum(),
             Value::Texts(texts) => texts.to_vec().into_datum(),
+            Value::OptionalUuids(ids) => ids
+                .iter()
+                .map(|id| id.map(to_pg))
+                .collect::<Vec<_>>()
+                .into_datum(),
+            Value::OptionalTexts(texts) => texts.to_vec().into_datum(),
             Value::Int8(number) => number.into_datum(),
             Value::Bool(truth) => truth.into_datum(),
             Value::Oid(oid) => oid.into_datum(),
