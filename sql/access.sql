@@ -11,7 +11,8 @@ begin
         'visitor_identity.former_channel_identity', 'visitor_identity.rebind',
         'visitor_identity.rebind_row', 'visitor_identity.pending_rebind',
         'visitor_identity.signature_key', 'visitor_identity.visitor_fields',
-        'visitor_identity.device'
+        'visitor_identity.device',
+        'visitor_identity.refused_link'
     ]::regclass[]
     loop
         execute format('alter table %s enable row level security', identity_table);
@@ -82,6 +83,8 @@ revoke execute on function
     visitor_identity.rename_channel_user(text, text, text, text, text),
     visitor_identity.unattached_tables(),
     visitor_identity.check_integrity(),
+    visitor_identity.unusable_identifiers(text, text, text, text, text),
+    visitor_identity.find_anomalies(),
     visitor_identity.add_signature_key(text, text, text),
     visitor_identity.retire_signature_key(bigint, text),
     visitor_identity.verify_visitor_fields(jsonb, text),
@@ -170,6 +173,8 @@ begin
                 visitor_identity.rename_channel_user(text, text, text, text, text),
                 visitor_identity.unattached_tables(),
                 visitor_identity.check_integrity(),
+                visitor_identity.unusable_identifiers(text, text, text, text, text),
+                visitor_identity.find_anomalies(),
                 visitor_identity.add_signature_key(text, text, text),
                 visitor_identity.retire_signature_key(bigint, text),
                 visitor_identity.prune_devices(interval, text),
@@ -183,7 +188,8 @@ begin
                 visitor_identity.channel_identity, visitor_identity.former_channel_identity,
                 visitor_identity.rebind, visitor_identity.rebind_row,
                 visitor_identity.pending_rebind, visitor_identity.attached_table,
-                visitor_identity.visitor_fields, visitor_identity.device
+                visitor_identity.visitor_fields, visitor_identity.device,
+                visitor_identity.refused_link, visitor_identity.anomalies, visitor_identity.statistics
             to %I', role);
         execute format('
             grant select, insert, update, delete on
@@ -218,6 +224,8 @@ select pg_catalog.pg_extension_config_dump('visitor_identity.signature_key', '')
 select pg_catalog.pg_extension_config_dump('visitor_identity.signature_key_key_id_seq', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.visitor_fields', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.device', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.refused_link', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.refused_link_refused_id_seq', '');
 select pg_catalog.pg_extension_config_dump(
     'visitor_identity.attached_table',
     'where exists (select from pg_catalog.pg_class as c where c.oid = attached)'

@@ -93,8 +93,7 @@ $$;
 comment on function visitor_identity.unattached_tables() is
 'Tables that reference visitors, by a column named visitor_id or of the domain visitor_id, and are not attached: their rows do not follow a rebinding. STABLE.';
 
--- Reads the chats as the extension's owner, and so must run none of the application's code: a value of a type that the
--- application made is turned into text by its output function (format), never by a cast, which anybody may define.
+-- Reads the chats as the extension's owner, by the expressions of attachment_text.
 create function visitor_identity.check_integrity()
 returns table (
     problem text,
@@ -181,6 +180,55 @@ begin
         where v.claimed_by is not null
             and s.visitor_id is null
         union all
+        select 'claimed, and superseded or identified', v.account, v.visitor_id
+        from visitor_identity.visitor as v
+        where v.claimed_by is not null
+            and (v.superseded_by is not null or v.identified)
+        union all
+        select 'verified fields of a visitor that is missing or forgotten', f.account, f.visitor_id
+        from visitor_identity.visitor_fields as f
+        left join visitor_identity.visitor as v on v.account = f.account and v.visitor_id = f.visitor_id
+        where v.forgotten is not false
+        union all
+        select 'a former channel user id of a visitor that is missing or forgotten', c.account, c.visitor_id
+        from visitor_identity.former_channel_identity as c
+        left join visitor_identity.visitor as v on v.account = c.account and v.visitor_id = c.visitor_id
+        where v.forgotten is not false
+        union all
+        select 'a refused link between visitors that do not exist', r.account, r.visitor_id
+        from visitor_identity.refused_link as r
+        left join visitor_identity.visitor as v on v.account = r.account and v.visitor_id = r.visitor_id
+        left join visitor_identity.visitor as p on p.account = r.account and p.visitor_id = r.to_visitor_id
+        where v.visitor_id is null
+            or p.visitor_id is null
+        union all
+        select 'a rebinding between visitors that do not exist', r.account, r.from_visitor_id
+        from visitor_identity.rebind as r
+        left join visitor_identity.visitor as v on v.account = r.account and v.visitor_id = r.from_visitor_id
+        left join visitor_identity.visitor as p on p.account = r.account and p.visitor_id = r.to_visitor_id
+        where v.visitor_id is null
+            or p.visitor_id is null
+        union all
+        select 'a rebinding that stands, of a visitor that is not superseded', r.account, r.from_visitor_id
+        from visitor_identity.rebind as r
+        join visitor_identity.visitor as v on v.account = r.account and v.visitor_id = r.from_visitor_id
+        where r.kind <> 'chat'
+            and r.undone_at is null
+            and v.superseded_by is null
+            and not v.forgotten
+        union all
+        select 'logged rows of a rebinding that does not exist', k.account, null
+        from (
+            select distinct w.account, w.rebind_id
+            from visitor_identity.rebind_row as w
+        ) as k
+        where not exists (
+            select
+            from visitor_identity.rebind as r
+            where r.account = k.account
+                and r.rebind_id = k.rebind_id
+        )
+        union all
         select 'a rebinding is owed', r.account, r.visitor_id
         from visitor_identity.pending_rebind as r
         union all
@@ -206,6 +254,20 @@ begin
             from visitor_identity.account as a
             where a.account = v.account
         )
+        union all
+        select 'a blocked value or a key of an account that does not exist', k.account, null
+        from (
+            select b.account
+            from visitor_identity.blocked_identifier as b
+            union
+            select s.account
+            from visitor_identity.signature_key as s
+        ) as k
+        where not exists (
+            select
+            from visitor_identity.account as a
+            where a.account = k.account
+        )
     ) as f
     where visitor_identity.account_is_visible(f.account);
 
@@ -215,29 +277,12 @@ begin
             c.oid is not null as is_there,
             a.visitor_column,
             a.origin_column,
-            a.account_column,
-            a.provided_column,
             coalesce(
                 a.provided_column, a.channel_type_column, a.channel_id_column, a.channel_user_column
             ) is not null as has_identifiers,
-            (
-                select string_agg(
-                    format(
-                        case
-                            when y.oid = 'timestamptz'::regtype then '%L, timezone(''UTC'', t.%I)'
-                            when y.typnamespace = 'pg_catalog'::regnamespace then '%L, t.%I'
-                            else '%L, format(''%%s'', t.%I)'
-                        end,
-                        k.written_as,
-                        k.name
-                    ),
-                    ', '
-                    order by k.position
-                )
-                from unnest(a.key_columns, a.key_names) with ordinality as k (name, written_as, position)
-                join pg_attribute as b on b.attrelid = c.oid and b.attname = k.name
-                join pg_type as y on y.oid = b.atttypid
-            ) as key_pairs,
+            x.account_text,
+            x.provided_text,
+            x.key_json,
             (
                 select count(*) = 2
                 from pg_class as w
@@ -264,6 +309,7 @@ begin
         from visitor_identity.attached_table as t
         left join pg_class as c on c.oid = t.attached
         left join visitor_identity.attachment as a on a.relation = c.oid
+        left join visitor_identity.attachment_text as x on x.relation = c.oid
         where t.fixed_account is null
             or visitor_identity.account_is_visible(t.fixed_account)
     loop
@@ -278,6 +324,20 @@ begin
         end if;
         if not attached.has_its_views then
             problem := 'a view of an attached table is missing or of another owner';
+            account := attached.fixed_account;
+            visitor_id := null;
+            chat_table := attached.attached;
+            chat_key := null;
+            return next;
+        end if;
+        if attached.fixed_account is not null
+            and not exists (
+                select
+                from visitor_identity.account as a
+                where a.account = attached.fixed_account
+            )
+        then
+            problem := 'an attached table of an account that does not exist';
             account := attached.fixed_account;
             visitor_id := null;
             chat_table := attached.attached;
@@ -305,7 +365,7 @@ begin
                         when t.%7$I::uuid is null then ''a chat without an origin''
                         when p.visitor_id <> t.%3$I::uuid then ''a chat that is not with the visitor of its own provided id''
                     end as problem,
-                    %4$s as account, t.%3$I::uuid as visitor_id, jsonb_build_object(%5$s) as chat_key
+                    %4$s as account, t.%3$I::uuid as visitor_id, %5$s as chat_key
                 from %2$s as t
                 left join visitor_identity.visitor as v
                     on v.account = %4$s
@@ -321,17 +381,9 @@ begin
             attached.attached::oid,
             attached.attached,
             attached.visitor_column,
-            coalesce(
-                'case when t.' || quote_ident(attached.account_column)
-                    || ' is not null then format(''%s'', t.' || quote_ident(attached.account_column) || ') collate "C" end',
-                quote_literal(attached.fixed_account)
-            ),
-            attached.key_pairs,
-            coalesce(
-                'case when t.' || quote_ident(attached.provided_column)
-                    || ' is not null then format(''%s'', t.' || quote_ident(attached.provided_column) || ') collate "C" end',
-                'null'
-            ),
+            attached.account_text,
+            attached.key_json,
+            attached.provided_text,
             attached.origin_column
         );
     end loop;

@@ -41,6 +41,10 @@ pub enum IdentityError {
     ArraysDiffer,
     /// 22023: a batch of no chats.
     BadBatchSize,
+    /// 22023: a number below the least that an option takes.
+    BadNumber { option: &'static str, least: i64 },
+    /// 22023: a name that no account can have.
+    BadAccountName,
     /// 22023: a page of no rows.
     BadPageSize,
     /// 22023: a drawing of nobody.
@@ -216,6 +220,17 @@ impl IdentityError {
                 "invalid value for older_than",
                 "It is an interval of at least an hour: registrations are kept up to the hour.",
                 "Pass the time after which the push services give tokens up, for instance 270 days.",
+            Self::BadNumber { option, least } => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                &format!("invalid value for {option}"),
+                &format!("It is a number from {least}."),
+                "Pass a larger number.",
+            ),
+            Self::BadAccountName => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "invalid value for account",
+                "The name of an account is not empty, and has no blanks at its ends.",
+                "Trim the name.",
             ),
             Self::ArraysDiffer => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,

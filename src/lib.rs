@@ -64,3 +64,5 @@ extension_sql_file!(
     requires = ["payload"]
 );
 extension_sql_file!("../sql/access.sql", name = "access", requires = ["inspect"]);
+extension_sql_file!("../sql/audit.sql", name = "audit", requires = ["push"]);
+extension_sql_file!("../sql/access.sql", name = "access", requires = ["audit"]);

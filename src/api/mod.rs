@@ -3,6 +3,7 @@
 mod attach;
 mod backfill;
 mod bulk;
+mod audit;
 mod check;
 mod device;
 mod history;

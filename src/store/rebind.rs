@@ -5,6 +5,7 @@
 
 use super::attachment::{tables_holding, MovedKeys};
 use super::device::move_devices;
+use super::notification::{notify, Rebinding};
 use super::policy::announce_change;
 use super::spi::{Mode, Value};
 use super::statement;
@@ -479,7 +480,16 @@ fn log(
         Value::Text(Some(reason)),
     ];
     let rows = LOG.with(|statement| statement.run(Mode::Write, &values))?;
-    Ok(rows.number(0, 1))
+    let rebind_id = rows.number(0, 1);
+    notify(&Rebinding {
+        account,
+        rebind_id,
+        kind,
+        from,
+        to,
+        rebound_chats: chats,
+    })?;
+    Ok(rebind_id)
 }
 
 fn log_keys(

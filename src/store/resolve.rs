@@ -12,11 +12,12 @@ use super::policy::{custom_channels, policy};
 use super::rebind::{
     absorb, candidate, claim, lock_chats, owe, owed, settle, MovedRow, Reason, Rebound,
 };
+use super::refused_link::record;
 use super::spi::{connect, is_read_only, transaction_snapshot_is_fixed, Mode};
 use crate::error::IdentityError;
 use crate::resolution::{
     decide, rebind_candidates, Asker, Basis, ChannelEffect, Decision, Facts, OnAuthorization,
-    Outcome, Policy, RawRequest, Refusal, Request, Target, Visitor,
+    Outcome, Policy, RawRequest, Refusal, Request, Target, Unusable, Visitor,
 };
 use std::cell::Cell;
 use std::rc::Rc;
@@ -70,7 +71,10 @@ pub struct Prepared {
 impl Prepared {
     /// Whether nothing remains to be done.
     pub fn is_complete(&self) -> bool {
-        self.absorb.is_empty() && self.claim.is_empty() && self.owe.is_empty()
+        self.absorb.is_empty()
+            && self.claim.is_empty()
+            && self.owe.is_empty()
+            && self.decision.refused.is_empty()
     }
 }
 
@@ -152,6 +156,9 @@ pub fn resolve(account: &str, raw: RawRequest<'_>) -> Result<Resolution, Identit
             let decision = judge(&policy, &request, &known)?;
             match decision.target {
                 Target::Known(visitor_id) if !decision.writes() => {
+                    if !read_only {
+                        record(account, &decision.refused, visitor_id)?;
+                    }
                     return Ok(answer(visitor_id, &decision, false, &[], &[], 0));
                 }
                 _ => first = Some(decision),
@@ -478,6 +485,7 @@ pub fn complete(
     for visitor in &prepared.owe {
         owe(account, *visitor, target)?;
     }
+    record(account, &prepared.decision.refused, target)?;
     if let Some((left, row)) = own_row {
         if !previous.contains(&left) {
             super::rebind::log_row(account, left, target, reason, row)?;
@@ -604,6 +612,21 @@ pub fn request_of_row(
     Ok((policy, request))
 }
 
+/// The identifiers of a chat row that count as none, and why. Errors: 42704 for an unknown account.
+pub fn unusable_in_row(account: &str, raw: RawRequest<'_>) -> Result<Vec<Unusable>, IdentityError> {
+    connect(|| {
+        let (policy, request) = request_of_row(account, raw)?;
+        let mut unusable = Unusable::of_row(raw, &policy, &custom_channels()?);
+        let unverified = policy.require_signature
+            && request.provided.is_some()
+            && provided_visitor_of_row(Mode::ReadOnly, &policy, &request)?.is_none();
+        if unverified {
+            unusable.push(Unusable::UNVERIFIED);
+        }
+        Ok(unusable)
+    })
+}
+
 /// The visitor that a visitor_id stands for, read without a lock.
 pub fn survivor(account: &str, visitor_id: Uuid) -> Result<Option<Visitor>, IdentityError> {
     let request = Request {
@@ -618,6 +641,7 @@ pub fn survivor(account: &str, visitor_id: Uuid) -> Result<Option<Visitor>, Iden
 
 /// The visitor of a provided id, if it is bound and counts in a chat row; for the guard against stale write-backs.
 pub fn provided_visitor_of_row(
+    mode: Mode,
     policy: &Policy,
     request: &Request,
 ) -> Result<Option<Uuid>, IdentityError> {
@@ -626,7 +650,7 @@ pub fn provided_visitor_of_row(
         cookie: None,
         ..request.clone()
     };
-    let known = facts(Mode::Write, &policy.account, &only_provided)?;
+    let known = facts(mode, &policy.account, &only_provided)?;
     Ok(match decide(policy, &only_provided, &known, &[]).target {
         Target::Known(visitor_id) if only_provided.provided.is_some() => Some(visitor_id),
         _ => None,
