@@ -47,6 +47,7 @@ comment on function visitor_identity.unusable_identifiers(text, text, text, text
 create view visitor_identity.attachment_text as
 select
     a.relation,
+    x.has_columns,
     coalesce(x.texts[1], quote_literal(a.fixed_account)) as account_text,
     coalesce(x.texts[2], 'null::text') as provided_text,
     coalesce(x.texts[3], 'null::text') as channel_type_text,
@@ -62,9 +63,20 @@ cross join lateral (
                     then format('case when t.%1$I is not null then format(''%%s'', t.%1$I) collate "C" end', c.name)
             end
             order by c.position
-        ) as texts
+        ) as texts,
+        bool_and(
+            c.name is null
+            or exists (
+                select
+                from pg_catalog.pg_attribute as b
+                where b.attrelid = a.relation
+                    and b.attname = c.name
+                    and not b.attisdropped
+            )
+        ) as has_columns
     from unnest(array[
-        a.account_column, a.provided_column, a.channel_type_column, a.channel_id_column, a.channel_user_column
+        a.account_column, a.provided_column, a.channel_type_column, a.channel_id_column, a.channel_user_column,
+        a.visitor_column, a.origin_column
     ]) with ordinality as c (name, position)
 ) as x
 cross join lateral (
@@ -93,6 +105,7 @@ cross join lateral (
 comment on view visitor_identity.attachment_text is
 'The attached tables, with the SQL expressions over a row t that give its account, identifiers and key without running code of the application.';
 comment on column visitor_identity.attachment_text.relation is 'Oid of the table.';
+comment on column visitor_identity.attachment_text.has_columns is 'False when a column of the attachment was dropped; the expressions then fail.';
 comment on column visitor_identity.attachment_text.account_text is 'Expression of the account.';
 comment on column visitor_identity.attachment_text.provided_text is 'Expression of the provided id.';
 comment on column visitor_identity.attachment_text.channel_type_text is 'Expression of the channel type.';
@@ -154,7 +167,8 @@ begin
         select a.relation, a.visitor_column, x.*
         from visitor_identity.attachment as a
         join visitor_identity.attachment_text as x using (relation)
-        where coalesce(a.provided_column, a.channel_user_column) is not null
+        where x.has_columns
+            and coalesce(a.provided_column, a.channel_user_column) is not null
             and (a.fixed_account is null or visitor_identity.account_is_visible(a.fixed_account))
     loop
         -- Filtered before anything is asked: an account that is locked away or gone would be an error.

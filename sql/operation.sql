@@ -280,6 +280,7 @@ begin
             coalesce(
                 a.provided_column, a.channel_type_column, a.channel_id_column, a.channel_user_column
             ) is not null as has_identifiers,
+            x.has_columns,
             x.account_text,
             x.provided_text,
             x.key_json,
@@ -354,6 +355,15 @@ begin
             chat_table := attached.attached;
             chat_key := null;
             return next;
+        end if;
+        if not attached.has_columns then
+            problem := 'a column of an attached table is missing';
+            account := attached.fixed_account;
+            visitor_id := null;
+            chat_table := attached.attached;
+            chat_key := null;
+            return next;
+            continue;
         end if;
         return query execute format(
             'select f.problem, f.account, f.visitor_id, %1$L::regclass, f.chat_key
