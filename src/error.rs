@@ -220,6 +220,7 @@ impl IdentityError {
                 "invalid value for older_than",
                 "It is an interval of at least an hour: registrations are kept up to the hour.",
                 "Pass the time after which the push services give tokens up, for instance 270 days.",
+            ),
             Self::BadNumber { option, least } => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 &format!("invalid value for {option}"),
