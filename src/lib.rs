@@ -63,6 +63,5 @@ extension_sql_file!(
     name = "inspect",
     requires = ["payload"]
 );
-extension_sql_file!("../sql/access.sql", name = "access", requires = ["inspect"]);
-extension_sql_file!("../sql/audit.sql", name = "audit", requires = ["push"]);
+extension_sql_file!("../sql/audit.sql", name = "audit", requires = ["inspect"]);
 extension_sql_file!("../sql/access.sql", name = "access", requires = ["audit"]);

@@ -1,9 +1,9 @@
 //! The SQL functions, by topic: arguments in, rows or errors out, nothing else. Their SQL declarations are in `sql/`.
 
 mod attach;
+mod audit;
 mod backfill;
 mod bulk;
-mod audit;
 mod check;
 mod device;
 mod history;
