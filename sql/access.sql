@@ -11,7 +11,8 @@ begin
         'visitor_identity.former_channel_identity', 'visitor_identity.rebind',
         'visitor_identity.rebind_row', 'visitor_identity.pending_rebind',
         'visitor_identity.signature_key', 'visitor_identity.visitor_fields',
-        'visitor_identity.device'
+        'visitor_identity.device',
+        'visitor_identity.refused_link'
     ]::regclass[]
     loop
         execute format('alter table %s enable row level security', identity_table);
@@ -84,6 +85,8 @@ revoke execute on function
     visitor_identity.rename_channel_user(text, text, text, text, text),
     visitor_identity.unattached_tables(),
     visitor_identity.check_integrity(),
+    visitor_identity.unusable_identifiers(text, text, text, text, text),
+    visitor_identity.find_anomalies(),
     visitor_identity.add_signature_key(text, text, text),
     visitor_identity.retire_signature_key(bigint, text),
     visitor_identity.verify_visitor_fields(jsonb, text),
@@ -91,7 +94,12 @@ revoke execute on function
     visitor_identity.register_device(uuid, text, text, text, text, text),
     visitor_identity.unregister_device(text, text, text),
     visitor_identity.push_targets(uuid, text, text),
-    visitor_identity.prune_devices(interval, text)
+    visitor_identity.prune_devices(interval, text),
+    visitor_identity.visitor_payload(uuid, text, text),
+    visitor_identity.bot_payload(anyelement, jsonb),
+    visitor_identity.external_user_id(uuid, text, text),
+    visitor_identity.visitor_graph(uuid, text, integer),
+    visitor_identity.visitor_history(uuid, text)
 from public;
 
 revoke execute on procedure visitor_identity.backfill_chats(regclass, integer) from public;
@@ -146,7 +154,10 @@ begin
                 visitor_identity.authorize_visitor(jsonb, uuid, text, text, text, text),
                 visitor_identity.register_device(uuid, text, text, text, text, text),
                 visitor_identity.unregister_device(text, text, text),
-                visitor_identity.push_targets(uuid, text, text)
+                visitor_identity.push_targets(uuid, text, text),
+                visitor_identity.visitor_payload(uuid, text, text),
+                visitor_identity.bot_payload(anyelement, jsonb),
+                visitor_identity.external_user_id(uuid, text, text)
             to %I', role);
     end if;
     if level = 'admin' then
@@ -165,9 +176,13 @@ begin
                 visitor_identity.rename_channel_user(text, text, text, text, text),
                 visitor_identity.unattached_tables(),
                 visitor_identity.check_integrity(),
+                visitor_identity.unusable_identifiers(text, text, text, text, text),
+                visitor_identity.find_anomalies(),
                 visitor_identity.add_signature_key(text, text, text),
                 visitor_identity.retire_signature_key(bigint, text),
-                visitor_identity.prune_devices(interval, text)
+                visitor_identity.prune_devices(interval, text),
+                visitor_identity.visitor_graph(uuid, text, integer),
+                visitor_identity.visitor_history(uuid, text)
             to %I', role);
         execute format('grant execute on procedure visitor_identity.backfill_chats(regclass, integer) to %I', role);
         execute format('
@@ -176,7 +191,8 @@ begin
                 visitor_identity.channel_identity, visitor_identity.former_channel_identity,
                 visitor_identity.rebind, visitor_identity.rebind_row,
                 visitor_identity.pending_rebind, visitor_identity.attached_table,
-                visitor_identity.visitor_fields, visitor_identity.device
+                visitor_identity.visitor_fields, visitor_identity.device,
+                visitor_identity.refused_link, visitor_identity.anomalies, visitor_identity.statistics
             to %I', role);
         execute format('
             grant select, insert, update, delete on
@@ -190,7 +206,7 @@ $$;
 revoke execute on function visitor_identity.grant_access(name, text) from public;
 
 comment on function visitor_identity.grant_access(name, text) is
-'Gives a role what it needs. reader: find_visitor, search_history and the views of the tables attached so far. application: also resolve_visitor, authorize_visitor, registering devices and push_targets. admin: also attaching, policies, adding signature keys and reading the identity tables; the keys are read by nobody. Roles are not created; run it again after attaching another table. For superusers. VOLATILE. Errors: 22023, 42704.';
+'Gives a role what it needs. reader: find_visitor, search_history and the views of the tables attached so far. application: also resolve_visitor, authorize_visitor, registering devices, push_targets and the payloads. admin: also visitor_graph and visitor_history, attaching, policies, adding signature keys and reading the identity tables; the keys are read by nobody. Roles are not created; run it again after attaching another table. For superusers. VOLATILE. Errors: 22023, 42704.';
 
 select pg_catalog.pg_extension_config_dump('visitor_identity.account', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.channel', 'where not built_in');
@@ -211,6 +227,8 @@ select pg_catalog.pg_extension_config_dump('visitor_identity.signature_key', '')
 select pg_catalog.pg_extension_config_dump('visitor_identity.signature_key_key_id_seq', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.visitor_fields', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.device', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.refused_link', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.refused_link_refused_id_seq', '');
 select pg_catalog.pg_extension_config_dump(
     'visitor_identity.attached_table',
     'where exists (select from pg_catalog.pg_class as c where c.oid = attached)'

@@ -19,6 +19,10 @@ create index visitor_superseded_by_idx
 on visitor_identity.visitor (account, superseded_by)
 where superseded_by is not null;
 
+create index visitor_claimed_by_idx
+on visitor_identity.visitor (account, claimed_by)
+where claimed_by is not null;
+
 comment on table visitor_identity.visitor is
 'Every visitor_id ever issued or adopted. Almost immutable: a row changes when it is superseded, claimed, identified or forgotten, and never otherwise.';
 comment on column visitor_identity.visitor.account is 'The account.';

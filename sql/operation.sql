@@ -106,8 +106,7 @@ as 'MODULE_PATHNAME', 'rows_left_behind_wrapper';
 comment on function visitor_identity.rows_left_behind(regclass, text, uuid, uuid) is
 'For check_integrity: the keys of rows of an attached visitor table that are with a superseded visitor and should be with the other one, an array as in rebind_row. Not those that a rebinding keeps because their unique key is taken. Looks at the table with the rights of its owner. STABLE. Errors: none.';
 
--- Reads the chats as the extension's owner, and so must run none of the application's code: a value of a type that the
--- application made is turned into text by its output function (format), never by a cast, which anybody may define.
+-- Reads the chats as the extension's owner, by the expressions of attachment_text.
 create function visitor_identity.check_integrity()
 returns table (
     problem text,
@@ -194,6 +193,55 @@ begin
         where v.claimed_by is not null
             and s.visitor_id is null
         union all
+        select 'claimed, and superseded or identified', v.account, v.visitor_id
+        from visitor_identity.visitor as v
+        where v.claimed_by is not null
+            and (v.superseded_by is not null or v.identified)
+        union all
+        select 'verified fields of a visitor that is missing or forgotten', f.account, f.visitor_id
+        from visitor_identity.visitor_fields as f
+        left join visitor_identity.visitor as v on v.account = f.account and v.visitor_id = f.visitor_id
+        where v.forgotten is not false
+        union all
+        select 'a former channel user id of a visitor that is missing or forgotten', c.account, c.visitor_id
+        from visitor_identity.former_channel_identity as c
+        left join visitor_identity.visitor as v on v.account = c.account and v.visitor_id = c.visitor_id
+        where v.forgotten is not false
+        union all
+        select 'a refused link between visitors that do not exist', r.account, r.visitor_id
+        from visitor_identity.refused_link as r
+        left join visitor_identity.visitor as v on v.account = r.account and v.visitor_id = r.visitor_id
+        left join visitor_identity.visitor as p on p.account = r.account and p.visitor_id = r.to_visitor_id
+        where v.visitor_id is null
+            or p.visitor_id is null
+        union all
+        select 'a rebinding between visitors that do not exist', r.account, r.from_visitor_id
+        from visitor_identity.rebind as r
+        left join visitor_identity.visitor as v on v.account = r.account and v.visitor_id = r.from_visitor_id
+        left join visitor_identity.visitor as p on p.account = r.account and p.visitor_id = r.to_visitor_id
+        where v.visitor_id is null
+            or p.visitor_id is null
+        union all
+        select 'a rebinding that stands, of a visitor that is not superseded', r.account, r.from_visitor_id
+        from visitor_identity.rebind as r
+        join visitor_identity.visitor as v on v.account = r.account and v.visitor_id = r.from_visitor_id
+        where r.kind <> 'chat'
+            and r.undone_at is null
+            and v.superseded_by is null
+            and not v.forgotten
+        union all
+        select 'logged rows of a rebinding that does not exist', k.account, null
+        from (
+            select distinct w.account, w.rebind_id
+            from visitor_identity.rebind_row as w
+        ) as k
+        where not exists (
+            select
+            from visitor_identity.rebind as r
+            where r.account = k.account
+                and r.rebind_id = k.rebind_id
+        )
+        union all
         select 'a rebinding is owed', r.account, r.visitor_id
         from visitor_identity.pending_rebind as r
         union all
@@ -220,6 +268,20 @@ begin
             from visitor_identity.account as a
             where a.account = v.account
         )
+        union all
+        select 'a blocked value or a key of an account that does not exist', k.account, null
+        from (
+            select b.account
+            from visitor_identity.blocked_identifier as b
+            union
+            select s.account
+            from visitor_identity.signature_key as s
+        ) as k
+        where not exists (
+            select
+            from visitor_identity.account as a
+            where a.account = k.account
+        )
     ) as f
     where visitor_identity.account_is_visible(f.account);
 
@@ -230,34 +292,14 @@ begin
             c.oid is not null as is_there,
             a.visitor_column,
             a.origin_column,
-            coalesce(
-                'case when t.' || quote_ident(a.account_column)
-                    || ' is not null then format(''%s'', t.' || quote_ident(a.account_column) || ') collate "C" end',
-                quote_literal(t.fixed_account)
-            ) as account_text,
             a.key_names[1] as key_name,
-            a.provided_column,
             coalesce(
                 a.provided_column, a.channel_type_column, a.channel_id_column, a.channel_user_column
             ) is not null as has_identifiers,
-            (
-                select string_agg(
-                    format(
-                        case
-                            when y.oid = 'timestamptz'::regtype then '%L, timezone(''UTC'', t.%I)'
-                            when y.typnamespace = 'pg_catalog'::regnamespace then '%L, t.%I'
-                            else '%L, format(''%%s'', t.%I)'
-                        end,
-                        k.written_as,
-                        k.name
-                    ),
-                    ', '
-                    order by k.position
-                )
-                from unnest(a.key_columns, a.key_names) with ordinality as k (name, written_as, position)
-                join pg_attribute as b on b.attrelid = c.oid and b.attname = k.name
-                join pg_type as y on y.oid = b.atttypid
-            ) as key_pairs,
+            x.has_columns,
+            x.account_text,
+            x.provided_text,
+            x.key_json,
             (
                 select t.kind = 'visitor' or count(*) = 2
                 from pg_class as w
@@ -284,6 +326,7 @@ begin
         from visitor_identity.attached_table as t
         left join pg_class as c on c.oid = t.attached
         left join visitor_identity.attachment as a on a.relation = c.oid
+        left join visitor_identity.attachment_text as x on x.relation = c.oid
         where t.fixed_account is null
             or visitor_identity.account_is_visible(t.fixed_account)
     loop
@@ -304,6 +347,20 @@ begin
             chat_key := null;
             return next;
         end if;
+        if attached.fixed_account is not null
+            and not exists (
+                select
+                from visitor_identity.account as a
+                where a.account = attached.fixed_account
+            )
+        then
+            problem := 'an attached table of an account that does not exist';
+            account := attached.fixed_account;
+            visitor_id := null;
+            chat_table := attached.attached;
+            chat_key := null;
+            return next;
+        end if;
         if attached.disabled_somewhere
             or attached.triggers < attached.triggers_of_movement
                 + (case when attached.has_identifiers then 5 else 3 end)
@@ -315,11 +372,20 @@ begin
             chat_key := null;
             return next;
         end if;
+        if not attached.has_columns then
+            problem := 'a column of an attached table is missing';
+            account := attached.fixed_account;
+            visitor_id := null;
+            chat_table := attached.attached;
+            chat_key := null;
+            return next;
+            continue;
+        end if;
         if attached.kind = 'visitor' then
             return query execute format(
                 'select ''a row of a visitor that does not exist'', f.account, f.visitor_id, %1$L::regclass, f.row_key
                 from (
-                    select %4$s as account, t.%3$I::uuid as visitor_id, jsonb_build_object(%5$s) as row_key
+                    select %4$s as account, t.%3$I::uuid as visitor_id, %5$s as row_key
                     from %2$s as t
                     where t.%3$I is not null
                 ) as f
@@ -352,7 +418,7 @@ begin
                 attached.attached,
                 attached.visitor_column,
                 attached.account_text,
-                attached.key_pairs,
+                attached.key_json,
                 attached.key_name
             );
             continue;
@@ -367,7 +433,7 @@ begin
                         when t.%7$I::uuid is null then ''a chat without an origin''
                         when p.visitor_id <> t.%3$I::uuid then ''a chat that is not with the visitor of its own provided id''
                     end as problem,
-                    %4$s as account, t.%3$I::uuid as visitor_id, jsonb_build_object(%5$s) as chat_key
+                    %4$s as account, t.%3$I::uuid as visitor_id, %5$s as chat_key
                 from %2$s as t
                 left join visitor_identity.visitor as v
                     on v.account = %4$s
@@ -384,12 +450,8 @@ begin
             attached.attached,
             attached.visitor_column,
             attached.account_text,
-            attached.key_pairs,
-            coalesce(
-                'case when t.' || quote_ident(attached.provided_column)
-                    || ' is not null then format(''%s'', t.' || quote_ident(attached.provided_column) || ') collate "C" end',
-                'null'
-            ),
+            attached.key_json,
+            attached.provided_text,
             attached.origin_column
         );
     end loop;

@@ -41,8 +41,14 @@ pub enum IdentityError {
     ArraysDiffer,
     /// 22023: a batch of no chats.
     BadBatchSize,
+    /// 22023: a number below the least that an option takes.
+    BadNumber { option: &'static str, least: i64 },
+    /// 22023: a name that no account can have.
+    BadAccountName,
     /// 22023: a page of no rows.
     BadPageSize,
+    /// 22023: a drawing of nobody.
+    BadMostNodes,
     /// 22023: a signature over what is no identifier.
     SignedIdUnusable,
     /// 22023: a key without a text.
@@ -63,6 +69,8 @@ pub enum IdentityError {
     MalformedUuid,
     /// 22P02: no signed visitor fields; why.
     MalformedVisitor(String),
+    /// 22P02: no messages of a chat; why.
+    MalformedMessages(String),
     /// 42704: no such account.
     UnknownAccount,
     /// 42704: no such visitor, or one that was forgotten.
@@ -217,6 +225,18 @@ impl IdentityError {
                 "It is an interval of at least an hour: registrations are kept up to the hour.",
                 "Pass the time after which the push services give tokens up, for instance 270 days.",
             ),
+            Self::BadNumber { option, least } => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                &format!("invalid value for {option}"),
+                &format!("It is a number from {least}."),
+                "Pass a larger number.",
+            ),
+            Self::BadAccountName => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "invalid value for account",
+                "The name of an account is not empty, and has no blanks at its ends.",
+                "Trim the name.",
+            ),
             Self::ArraysDiffer => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 "the arrays differ in length",
@@ -233,6 +253,12 @@ impl IdentityError {
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 "invalid value for page_size",
                 "A page has at least one chat.",
+                "Pass a number from 1.",
+            ),
+            Self::BadMostNodes => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "invalid value for most_nodes",
+                "A graph has at least the visitor himself.",
                 "Pass a number from 1.",
             ),
             Self::SignedIdUnusable => parts(
@@ -264,6 +290,12 @@ impl IdentityError {
                 "malformed signed visitor fields",
                 &format!("Reason: {reason}."),
                 "Pass an object with \"fields\", \"expires\" and \"hash\", or the flat form with \"crc\".",
+            ),
+            Self::MalformedMessages(reason) => parts(
+                ERRCODE_INVALID_TEXT_REPRESENTATION,
+                "malformed messages",
+                &format!("Reason: {reason}."),
+                "Pass an array of objects with \"id\", \"kind\" and \"text\", and \"data\" if there are any.",
             ),
             Self::SignatureRequired => parts(
                 ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,

@@ -16,7 +16,7 @@ use crate::store::resolve::{
     complete, facts_of_plain_row, keep_without_waiting, prepare, prepare_plain_row,
     provided_visitor_of_row, request_of_row, survivor, transaction_ended, Prepared, Stance,
 };
-use crate::store::spi::{as_role, connect, from_pg, to_pg};
+use crate::store::spi::{as_role, connect, from_pg, to_pg, Mode};
 use pgrx::datum::{FromDatum, IntoDatum};
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -506,7 +506,7 @@ fn is_authorized(
 ) -> Result<bool, IdentityError> {
     for request in [was, is] {
         if request.provided.is_some() && visitor.is_some() {
-            let bound = provided_visitor_of_row(policy, request)?;
+            let bound = provided_visitor_of_row(Mode::Write, policy, request)?;
             if bound.is_some() && bound == visitor {
                 return Ok(true);
             }

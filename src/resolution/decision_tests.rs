@@ -579,6 +579,29 @@ mod authorization {
     }
 
     #[test]
+    fn whoever_is_met_and_not_absorbed_is_refused_with_why() {
+        for case in targets() {
+            for (visitor, code) in [
+                (identified(OTHER), "identified"),
+                (claimed(OTHER, Y), "claimed"),
+            ] {
+                for case in [case.clone(), case.clone().keep()] {
+                    let decision = case.cookie(Some(visitor)).decide();
+                    let refused: Vec<_> = decision
+                        .refused
+                        .iter()
+                        .map(|(id, why)| (*id, why.code()))
+                        .collect();
+                    assert_eq!(refused, [(OTHER, code)]);
+                }
+            }
+            let kept = case.clone().keep().cookie(Some(anonymous(X))).decide();
+            assert_eq!(kept.refused, [(X, RefusedLink::Forbidden(Note::RebindOff))]);
+            assert!(case.cookie(Some(anonymous(X))).decide().refused.is_empty());
+        }
+    }
+
+    #[test]
     fn a_visitor_claimed_by_this_very_one_may_still_be_absorbed() {
         for case in both() {
             check(
@@ -1514,6 +1537,14 @@ proptest! {
             Outcome::Created => prop_assert!(decision.writes() && decision.effects.is_empty()),
             Outcome::Recognized => prop_assert!(matches!(decision.target, Target::Known(_))),
         }
+        let left: Vec<Uuid> = decision
+            .effects
+            .iter()
+            .filter(|(_, effect)| *effect != Effect::Absorb)
+            .map(|(id, _)| *id)
+            .collect();
+        let refused: Vec<Uuid> = decision.refused.iter().map(|(id, _)| *id).collect();
+        prop_assert_eq!(refused, left);
         if decision.basis != Basis::Provided {
             prop_assert!(decision.effects.is_empty());
             prop_assert_eq!(decision.channel, ChannelEffect::None);

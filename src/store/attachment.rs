@@ -107,6 +107,19 @@ pub struct AttachedTable {
     move_all: Statement,
     key_of: Statement,
     put_back: Statement,
+    chats: Statement,
+}
+
+/// A chat as it is stored, with its identifiers in the form by which they are keyed.
+pub struct StoredChat {
+    /// The key as the log writes it, and as the search shows it.
+    pub logged_key: String,
+    pub chat_key: String,
+    pub visitor_id: Option<Uuid>,
+    pub origin_visitor_id: Option<Uuid>,
+    pub provided_visitor_id: Option<String>,
+    /// Channel type, channel id and channel user id.
+    pub channel: Option<(String, String, String)>,
 }
 
 /// What the rows of a table are.
@@ -417,6 +430,25 @@ impl AttachedTable {
                 )
             },
         );
+        let channel_text = |column: &Option<String>| {
+            column.as_ref().map_or_else(
+                || "null::pg_catalog.text".to_owned(),
+                |column| {
+                    format!(
+                        "pg_catalog.btrim(t.{}::pg_catalog.text)",
+                        quote_identifier(column)
+                    )
+                },
+            )
+        };
+        let own_type = channel_text(&columns.channel_type);
+        let own_channel = channel_text(&columns.channel_id);
+        let own_user = channel_text(&columns.channel_user);
+        let object_key = key_as_json(&references, true);
+        let first_stored = columns
+            .origin
+            .as_ref()
+            .map_or_else(|| visitor.clone(), quote_identifier);
         let of_key: Vec<String> = columns
             .key
             .iter()
@@ -516,6 +548,15 @@ impl AttachedTable {
                 from {name} as t
                 where {}",
                 of_key.join(" and ")
+            )),
+            chats: Statement::over_table(format!(
+                "select {key}::pg_catalog.text, {object_key}::pg_catalog.text, t.{visitor}::pg_catalog.uuid,
+                    t.{first_stored}::pg_catalog.uuid, {own_provided}, {own_type}, coalesce({own_channel}, ''),
+                    visitor_identity.normalize_channel_user_id({own_type}, {own_user})
+                from {name} as t
+                where {of_account}
+                    and t.{visitor} operator(pg_catalog.=) any ($2)
+                order by {key}"
             )),
             count: Statement::over_table(format!(
                 "select pg_catalog.count(*)
@@ -722,6 +763,43 @@ impl AttachedTable {
         ];
         let rows = as_role(self.owner, || self.count.run(Mode::Newest, &values))?;
         Ok(rows.number(0, 1))
+    }
+
+    /// The chats of these visitors, in the order of their keys.
+    pub fn chats_of(
+        &self,
+        account: &str,
+        visitors: &[Uuid],
+    ) -> Result<Vec<StoredChat>, IdentityError> {
+        let values = [Value::Text(Some(account)), Value::Uuids(visitors)];
+        let rows = as_role(self.owner, || self.chats.run(Mode::ReadOnly, &values))?;
+        Ok((0..rows.len())
+            .map(|row| StoredChat {
+                logged_key: rows.get(row, 1).unwrap_or_default(),
+                chat_key: rows.get(row, 2).unwrap_or_default(),
+                visitor_id: rows.uuid(row, 3),
+                origin_visitor_id: rows.uuid(row, 4),
+                provided_visitor_id: rows.get(row, 5),
+                channel: rows
+                    .get(row, 6)
+                    .zip(rows.get(row, 7))
+                    .zip(rows.get(row, 8))
+                    .map(|((channel_type, channel_id), user_id)| {
+                        (channel_type, channel_id, user_id)
+                    }),
+            })
+            .collect())
+    }
+
+    /// A key of the log as the search shows it: always an object.
+    pub fn chat_key_of(&self, logged_key: &str) -> String {
+        match self.columns.key.as_slice() {
+            [column] => {
+                let name = serde_json::Value::from(column.written_as.as_str());
+                format!("{{{name}: {logged_key}}}")
+            }
+            _ => logged_key.to_owned(),
+        }
     }
 
     /// Locks the visitor's chats, waiting for those that other transactions are changing.

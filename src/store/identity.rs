@@ -11,6 +11,26 @@ use std::collections::{BTreeMap, HashSet};
 use std::mem::ManuallyDrop;
 use uuid::Uuid;
 
+statement!(
+    SURVIVOR,
+    "select s.visitor_id
+    from visitor_identity.visitor as v
+    join visitor_identity.visitor as s
+        on s.account operator(pg_catalog.=) v.account
+        and s.visitor_id operator(pg_catalog.=) coalesce(v.superseded_by, v.visitor_id)
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2
+        and not v.forgotten
+        and not s.forgotten"
+);
+
+/// The canonical visitor of a visitor_id; None for the unknown and the forgotten.
+pub fn survivor(mode: Mode, account: &str, visitor: Uuid) -> Result<Option<Uuid>, IdentityError> {
+    let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor))];
+    let rows = SURVIVOR.with(|statement| statement.run(mode, &values))?;
+    Ok(rows.uuid(0, 1))
+}
+
 /// The statements that read the facts, one for every combination of identifiers, made at their first use: a request
 /// pays for the probes of the identifiers that it has.
 struct FactStatements([std::cell::OnceCell<Statement>; 8]);

@@ -9,16 +9,21 @@ pub mod bulk;
 pub mod clash;
 pub mod device;
 pub mod explain;
+pub mod graph;
 pub mod history;
 pub mod identity;
 pub mod merge;
+pub mod notification;
+pub mod payload;
 pub mod policy;
 pub mod rebind;
+pub mod refused_link;
 pub mod resolve;
 pub mod session;
 pub mod signature;
 pub mod spi;
 pub mod undo;
+pub mod whereabouts;
 
 /// A statement kept for the life of the backend, in a name: `NAME.with(|statement| statement.run(...))`.
 macro_rules! statement {

@@ -5,6 +5,7 @@
 
 use super::attachment::{tables_holding, Kind, MovedKeys};
 use super::device::move_devices;
+use super::notification::{notify, Rebinding};
 use super::policy::announce_change;
 use super::spi::{transaction_snapshot_is_fixed, unless_unique_violation, Mode, Value};
 use super::statement;
@@ -581,7 +582,16 @@ fn log(
         Value::Int8(Some(kept)),
     ];
     let rows = LOG.with(|statement| statement.run(Mode::Write, &values))?;
-    Ok(rows.number(0, 1))
+    let rebind_id = rows.number(0, 1);
+    notify(&Rebinding {
+        account,
+        rebind_id,
+        kind,
+        from,
+        to,
+        rebound_chats: chats,
+    })?;
+    Ok(rebind_id)
 }
 
 fn log_keys(

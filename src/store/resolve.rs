@@ -12,11 +12,13 @@ use super::policy::{custom_channels, policy};
 use super::rebind::{
     absorb, candidate, claim, lock_chats, owe, owed, settle, Absorbed, MovedRow, Reason, Rebound,
 };
+use super::refused_link::record;
 use super::spi::{connect, is_read_only, transaction_snapshot_is_fixed, Mode};
 use crate::error::IdentityError;
 use crate::resolution::{
     computed_id, decide, rebind_candidates, Asker, Basis, ChannelEffect, Decision, Facts, Note,
-    OnAuthorization, Outcome, Policy, RawRequest, Refusal, Request, Target, Visitor,
+    OnAuthorization, Outcome, Policy, RawRequest, Refusal, RefusedLink, Request, Target, Unusable,
+    Visitor,
 };
 use std::cell::Cell;
 use std::rc::Rc;
@@ -70,7 +72,10 @@ pub struct Prepared {
 impl Prepared {
     /// Whether nothing remains to be done.
     pub fn is_complete(&self) -> bool {
-        self.absorb.is_empty() && self.claim.is_empty() && self.owe.is_empty()
+        self.absorb.is_empty()
+            && self.claim.is_empty()
+            && self.owe.is_empty()
+            && self.decision.refused.is_empty()
     }
 }
 
@@ -152,6 +157,9 @@ pub fn resolve(account: &str, raw: RawRequest<'_>) -> Result<Resolution, Identit
             let decision = judge(&policy, &request, &known)?;
             match decision.target {
                 Target::Known(visitor_id) if !decision.writes() => {
+                    if !read_only {
+                        record(account, &decision.refused, visitor_id)?;
+                    }
                     return Ok(answer(visitor_id, &decision, false, &[], &[], 0));
                 }
                 _ => first = Some(decision),
@@ -466,7 +474,7 @@ pub fn complete(
 ) -> Result<Resolution, IdentityError> {
     let target = prepared.visitor_id;
     let (mut previous, mut rebind_ids, mut chats) = (Vec::new(), Vec::new(), 0);
-    let mut clashed = false;
+    let mut refused = prepared.decision.refused.clone();
     for (visitor, rebound) in &prepared.settled {
         previous.push(*visitor);
         rebind_ids.push(rebound.rebind_id);
@@ -482,7 +490,8 @@ pub fn complete(
                 rebind_ids.push(rebound.rebind_id);
                 chats += rebound.chats;
             }
-            Absorbed::Clash => clashed = true,
+            // Rows that clash were written since it was decided.
+            Absorbed::Clash => refused.push((*visitor, RefusedLink::Forbidden(Note::RebindClash))),
             Absorbed::NotFree => {}
         }
     }
@@ -492,6 +501,7 @@ pub fn complete(
     for visitor in &prepared.owe {
         owe(account, *visitor, target)?;
     }
+    record(account, &refused, target)?;
     if let Some((left, row)) = own_row {
         if !previous.contains(&left) {
             super::rebind::log_row(account, left, target, reason, row)?;
@@ -505,7 +515,7 @@ pub fn complete(
         &rebind_ids,
         chats,
     );
-    // Rows that clash were written since it was decided.
+    let clashed = refused.len() > prepared.decision.refused.len();
     let note = Note::RebindClash.code();
     if clashed && !resolution.notes.contains(&note) {
         resolution.notes.push(note);
@@ -624,6 +634,21 @@ pub fn request_of_row(
     Ok((policy, request))
 }
 
+/// The identifiers of a chat row that count as none, and why. Errors: 42704 for an unknown account.
+pub fn unusable_in_row(account: &str, raw: RawRequest<'_>) -> Result<Vec<Unusable>, IdentityError> {
+    connect(|| {
+        let (policy, request) = request_of_row(account, raw)?;
+        let mut unusable = Unusable::of_row(raw, &policy, &custom_channels()?);
+        let unverified = policy.require_signature
+            && request.provided.is_some()
+            && provided_visitor_of_row(Mode::ReadOnly, &policy, &request)?.is_none();
+        if unverified {
+            unusable.push(Unusable::UNVERIFIED);
+        }
+        Ok(unusable)
+    })
+}
+
 /// The visitor that a visitor_id stands for, read without a lock.
 pub fn survivor(account: &str, visitor_id: Uuid) -> Result<Option<Visitor>, IdentityError> {
     let request = Request {
@@ -638,6 +663,7 @@ pub fn survivor(account: &str, visitor_id: Uuid) -> Result<Option<Visitor>, Iden
 
 /// The visitor of a provided id, if it is bound and counts in a chat row; for the guard against stale write-backs.
 pub fn provided_visitor_of_row(
+    mode: Mode,
     policy: &Policy,
     request: &Request,
 ) -> Result<Option<Uuid>, IdentityError> {
@@ -646,7 +672,7 @@ pub fn provided_visitor_of_row(
         cookie: None,
         ..request.clone()
     };
-    let known = facts(Mode::Write, &policy.account, &only_provided)?;
+    let known = facts(mode, &policy.account, &only_provided)?;
     Ok(match decide(policy, &only_provided, &known, &[]).target {
         Target::Known(visitor_id) if only_provided.provided.is_some() => Some(visitor_id),
         _ => None,

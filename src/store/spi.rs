@@ -40,6 +40,8 @@ pub enum Value<'a> {
     Timestamp(Option<pgrx::datum::TimestampWithTimeZone>),
     Interval(Option<pgrx::datum::Interval>),
     Json(Option<&'a str>),
+    /// A row, with its composite type.
+    Row(pg_sys::Datum, pg_sys::Oid),
 }
 
 impl Value<'_> {
@@ -56,6 +58,7 @@ impl Value<'_> {
             Value::Interval(_) => pg_sys::INTERVALOID,
             // Passed as text and cast in the statement: the text form is what travels between two statements.
             Value::Json(_) => pg_sys::TEXTOID,
+            Value::Row(_, row_type) => *row_type,
         }
     }
 
@@ -81,6 +84,7 @@ impl Value<'_> {
             Value::Oid(oid) => oid.into_datum(),
             Value::Timestamp(time) => time.into_datum(),
             Value::Interval(interval) => interval.into_datum(),
+            Value::Row(row, _) => Some(row),
         }
     }
 }

@@ -4,6 +4,7 @@
 use super::attachment::{attached_tables, tables_holding, Kind, PutBackWhich};
 use super::device::put_devices_back;
 use super::identity::{lock_visitor, Lock};
+use super::notification::{notify, Rebinding};
 use super::rebind::Moving;
 use super::resolve::elect;
 use super::spi::{connect, is_read_only, unless_unique_violation, Mode, Value};
@@ -189,11 +190,24 @@ pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError
         }
         let done = put_back(account, &id, from, to, whole_visitor)?;
         let marked = MARK.with(|statement| statement.run(Mode::Newest, &id))?;
-        if marked.len() == 1 {
-            Ok(done)
-        } else {
-            Err(undone_before())
+        if marked.len() != 1 {
+            return Err(undone_before());
         }
+        let tables = attached_tables()?;
+        let is_chats = |relation| tables.iter().any(|table| table.relation == relation);
+        notify(&Rebinding {
+            account,
+            rebind_id,
+            kind: "undo",
+            from: to,
+            to: from,
+            rebound_chats: done
+                .iter()
+                .filter(|table| is_chats(table.moved_table))
+                .map(|table| table.put_back)
+                .sum(),
+        })?;
+        Ok(done)
     })
 }
 
