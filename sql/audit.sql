@@ -21,7 +21,7 @@ comment on column visitor_identity.refused_link.account is 'The account.';
 comment on column visitor_identity.refused_link.refused_id is 'Number of the row, unique in the database.';
 comment on column visitor_identity.refused_link.visitor_id is 'Whom the login met, by the cookie or by the channel user id, and did not join.';
 comment on column visitor_identity.refused_link.to_visitor_id is 'The visitor of the provided id that logged in.';
-comment on column visitor_identity.refused_link.reason is 'identified, claimed, or the note code of what forbade it: rebind_off, rebind_limit, rebind_undone.';
+comment on column visitor_identity.refused_link.reason is 'identified, claimed, or the note code of what forbade it: rebind_off, rebind_limit, rebind_undone, rebind_clash.';
 comment on column visitor_identity.refused_link.refused_by is 'The session user.';
 comment on column visitor_identity.refused_link.refused_at is 'When it was met first (start of the transaction).';
 
