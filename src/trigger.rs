@@ -42,6 +42,7 @@ type RowKey = (pg_sys::Oid, Vec<String>);
 thread_local! {
     static DECIDED: RefCell<HashMap<RowKey, Decided>> = RefCell::new(HashMap::new());
     static LEAVING: RefCell<Option<Leaving>> = const { RefCell::new(None) };
+    static SETTLED: RefCell<Option<Changed>> = const { RefCell::new(None) };
 }
 
 #[pgrx::pg_guard]
@@ -93,6 +94,14 @@ struct Leaving {
     /// The row's visitor and origin. Not its key, of which the partition key is a part and changes.
     visitor: Option<Uuid>,
     origin: Option<Uuid>,
+}
+
+/// The visitor that BEFORE UPDATE took a row from, and the one it gave it.
+#[derive(PartialEq, Eq)]
+struct Changed {
+    table: pg_sys::Oid,
+    left: Option<Uuid>,
+    visitor: Option<Uuid>,
 }
 
 /// One version of a row.
@@ -284,26 +293,48 @@ fn plain(account_row: &Request, cookie: Option<Uuid>) -> Request {
 }
 
 /// Whether an inserted row is one that an UPDATE takes to another partition (or that was deleted to be written anew).
-fn is_moving_partition(row: Row, shape: &RowShape, account: &str) -> bool {
+fn is_moving_partition(row: Row, shape: &RowShape) -> bool {
     let leaving = LEAVING.with(|leaving| leaving.borrow_mut().take());
     let table = shape.table.relation;
     let visitor = row.uuid(shape.visitor);
     leaving.is_some_and(|leaving| {
-        let authorized_on_the_way = || {
-            DECIDED.with(|all| {
-                all.borrow()
-                    .get(&(table, row.key(shape, account)))
-                    .is_some_and(|decided| {
-                        decided.left == leaving.visitor
-                            && Some(decided.prepared.visitor_id) == visitor
-                    })
-            })
+        let settled_on_the_way = || {
+            let changed = Changed {
+                table,
+                left: leaving.visitor,
+                visitor,
+            };
+            SETTLED.with(|settled| settled.borrow().as_ref() == Some(&changed))
         };
         leaving.table == table
             && visitor.is_some()
             && (leaving.origin == row.optional_uuid(shape.origin) || leaving.origin.is_none())
-            && (leaving.visitor == visitor || authorized_on_the_way())
+            && (leaving.visitor == visitor || settled_on_the_way())
     })
+}
+
+/// A row that moves to another partition comes to another visitor than BEFORE UPDATE left it with: to be logged, with
+/// what was decided there.
+fn moves_on(shape: &RowShape, key: Vec<String>, account: &str, left: Uuid, prepared: Prepared) {
+    let row = (shape.table.relation, key);
+    let decided_before = DECIDED.with(|all| match all.borrow_mut().get_mut(&row) {
+        Some(decided) => {
+            decided.left = decided.left.or(Some(left));
+            decided.prepared.visitor_id = prepared.visitor_id;
+            true
+        }
+        None => false,
+    });
+    if !decided_before {
+        remember(
+            shape,
+            row.1,
+            account,
+            Some(left),
+            prepared,
+            Reason::ChatUpdate,
+        );
+    }
 }
 
 /// A row that moves to another partition keeps its visitor: resolving it again by its channel id could hand it to
@@ -316,7 +347,7 @@ fn before_insert(call: &Call, shape: &RowShape) -> Result<Settled, IdentityError
     let visitor_id = row.uuid(shape.visitor);
     let origin = row.optional_uuid(shape.origin);
     let (policy, mut request) = request_of_row(&account, identifiers.raw(visitor_id))?;
-    let moves = is_moving_partition(row, shape, &account);
+    let moves = is_moving_partition(row, shape);
     let mut keeps = moves;
     if let (false, Some(visitor_id), true) = (keeps, visitor_id, origin.is_some()) {
         if request.provided.is_some() {
@@ -334,9 +365,14 @@ fn before_insert(call: &Call, shape: &RowShape) -> Result<Settled, IdentityError
     let visitor = if let Some(kept) = kept {
         kept
     } else if keeps || (request.provided.is_none() && request.channel.is_none()) {
-        prepare_plain_row(&policy, &plain(&request, visitor_id))?
+        let prepared = prepare_plain_row(&policy, &plain(&request, visitor_id))?;
+        let visitor = prepared.visitor_id;
+        if let Some(left) = visitor_id.filter(|left| moves && *left != visitor) {
+            moves_on(shape, row.key(shape, &account), &account, left, prepared);
+        }
+        visitor
     } else {
-        let prepared = prepare(&policy, &request, None, Stance::HoldsChatRow)?;
+        let prepared = prepare(&policy, &request, None, Stance::HoldsChatRow(None))?;
         let visitor = prepared.visitor_id;
         remember(
             shape,
@@ -432,7 +468,7 @@ fn before_update(
 
     let mut settled = None;
     if is.provided.is_some() && (provided_appears || channel_appears) {
-        let prepared = prepare(&policy, &is, None, Stance::HoldsChatRow)?;
+        let prepared = prepare(&policy, &is, None, Stance::HoldsChatRow(left))?;
         // Otherwise the id does not count here (require_signature), and the row stays where it is.
         if prepared.decision.basis == Basis::Provided {
             settled = Some(prepared);
@@ -448,7 +484,12 @@ fn before_update(
                 cookie: None,
                 ..is.clone()
             };
-            settled = Some(prepare(&policy, &by_channel, None, Stance::HoldsChatRow)?);
+            settled = Some(prepare(
+                &policy,
+                &by_channel,
+                None,
+                Stance::HoldsChatRow(left),
+            )?);
         }
     }
     let visitor = match settled {
@@ -477,7 +518,7 @@ fn before_update(
             };
             let visitor = match survivor.filter(|survivor| Some(*survivor) == left) {
                 Some(same) => same,
-                None => prepare_plain_row(&policy, &plain(&is, survivor.or(target)))?,
+                None => prepare_plain_row(&policy, &plain(&is, survivor.or(target)))?.visitor_id,
             };
             if let Some(left) = left.filter(|left| *left != visitor) {
                 let moved = MovedRow {
@@ -489,6 +530,12 @@ fn before_update(
             visitor
         }
     };
+    let changed = Changed {
+        table: shape.table.relation,
+        left,
+        visitor: Some(visitor),
+    };
+    SETTLED.with(|settled| settled.borrow_mut().replace(changed));
     Ok(Some(Settled {
         visitor,
         origin: old.optional_uuid(shape.origin).or(left).or(Some(visitor)),

@@ -167,14 +167,19 @@ pub struct Decision {
 impl Decision {
     /// Whether anything has to be written.
     pub fn writes(&self) -> bool {
-        !matches!(self.target, Target::Known(_))
-            || self.channel != ChannelEffect::None
-            || self.alias.is_some()
+        self.binds()
             || self.effects.iter().any(|(id, effect)| match effect {
                 Effect::Absorb => true,
                 Effect::Claim => !self.claims.contains(id),
                 Effect::Leave => false,
             })
+    }
+
+    /// Whether an identifier or a cookie is bound that others may be waiting to bind.
+    pub fn binds(&self) -> bool {
+        !matches!(self.target, Target::Known(_))
+            || self.channel != ChannelEffect::None
+            || self.alias.is_some()
     }
 
     /// The visitors to be superseded.

@@ -476,6 +476,24 @@ fn move_everything(
     };
     let (visitors, channels, provided) = (oid(1), oid(2), oid(3));
     let mut moved: Vec<(pg_sys::Oid, MovedKeys)> = Vec::new();
+    // The chats first: whoever holds one may be waiting for an identifier.
+    let (mut chats, mut kept) = (0, 0);
+    for table in tables_holding(account)? {
+        let _moving = Moving::begin(from, to);
+        let keys = match &table.kind {
+            Kind::Chats => {
+                let keys = table.move_chats(account, from, to)?;
+                chats += keys.iter().map(|keys| keys.count).sum::<i64>();
+                keys
+            }
+            Kind::Rows(rows) => {
+                let done = table.move_rows(rows, account, from, to)?;
+                kept += done.kept;
+                done.moved
+            }
+        };
+        moved.extend(keys.into_iter().map(|keys| (table.relation, keys)));
+    }
     for (table, statement) in [
         (visitors, &COMPRESS_POINTERS),
         (channels, &MOVE_CHANNELS),
@@ -497,23 +515,6 @@ fn move_everything(
         moved.push((oid(5), keys));
     }
 
-    let (mut chats, mut kept) = (0, 0);
-    for table in tables_holding(account)? {
-        let _moving = Moving::begin(from, to);
-        let keys = match &table.kind {
-            Kind::Chats => {
-                let keys = table.move_chats(account, from, to)?;
-                chats += keys.iter().map(|keys| keys.count).sum::<i64>();
-                keys
-            }
-            Kind::Rows(rows) => {
-                let done = table.move_rows(rows, account, from, to)?;
-                kept += done.kept;
-                done.moved
-            }
-        };
-        moved.extend(keys.into_iter().map(|keys| (table.relation, keys)));
-    }
     if let Some(row) = own_row {
         chats += 1;
         moved.push((

@@ -6,7 +6,7 @@
 
 use super::identity::{
     bind_channel, bind_target, facts, insert_visitor, lock_known, lock_visitor, name_alias,
-    repoint_channel, try_election, wait_for_election, Lock,
+    repoint_channel, seat, try_election, wait_for_election, Lock, Seat,
 };
 use super::policy::{custom_channels, policy};
 use super::rebind::{
@@ -48,8 +48,9 @@ pub struct Resolution {
 pub enum Stance {
     /// A call: it waits for the other rebinding and gets its answer.
     HoldsNothing,
-    /// A trigger: at READ COMMITTED it leaves the rebinding to the other one, above it raises 40001.
-    HoldsChatRow,
+    /// A trigger: at READ COMMITTED it leaves the rebinding to the other one, above it raises 40001. The visitor is the
+    /// one who has the row already, in an UPDATE: a row that stays with him adds nothing to him.
+    HoldsChatRow(Option<Uuid>),
 }
 
 /// A decision whose visitor exists, is bound and locked; what remains concerns the visitors that it met.
@@ -70,6 +71,19 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// A visitor beside whom nobody is to be changed.
+    fn of(visitor_id: Uuid, decision: Decision) -> Self {
+        Self {
+            visitor_id,
+            decision,
+            identified_in_place: false,
+            absorb: Vec::new(),
+            claim: Vec::new(),
+            owe: Vec::new(),
+            settled: Vec::new(),
+        }
+    }
+
     /// Whether nothing remains to be done.
     pub fn is_complete(&self) -> bool {
         self.absorb.is_empty()
@@ -237,6 +251,15 @@ struct Held {
     elected: Vec<Uuid>,
     yielded: Vec<Uuid>,
     chats: Vec<Uuid>,
+    /// The row stays with the target, whom another transaction is moving just now, the row included.
+    target_is_busy: bool,
+}
+
+impl Held {
+    /// Whether an election may still be waited for.
+    fn nothing(&self) -> bool {
+        self.elected.is_empty() && self.taken.is_empty() && self.shared.is_empty()
+    }
 }
 
 /// Tries an election a few times. An aborting transaction gives up its rows a moment before its elections: whoever it
@@ -272,61 +295,73 @@ pub(super) fn elect(account: &str, visitor: Uuid) -> Result<(), IdentityError> {
     wait_for_election(election_key(account, visitor))
 }
 
-/// Locks what a decision needs, in the one order: elections sorted, then rows sorted.
+/// Locks what a decision needs, in the one order: elections sorted, then rows sorted. The holder of the computed id is
+/// elected and taken like whoever is absorbed, because somebody else may be absorbing him.
 fn lock(
     account: &str,
     decision: &Decision,
+    seat: Option<Seat>,
     stance: Stance,
     share_target: bool,
     held: &mut Held,
 ) -> Result<Locked, IdentityError> {
     let mut result = Locked::AsRead;
-    let mut to_elect: Vec<Uuid> = decision
-        .rows_to_change()
-        .into_iter()
-        .filter(|id| !held.elected.contains(id) && !held.yielded.contains(id))
-        .collect();
-    to_elect.sort_unstable();
-    for visitor in to_elect {
+    let mut to_take = decision.rows_to_change();
+    if let Some(Seat::Held(holder)) = seat {
+        to_take.push(holder);
+    }
+    to_take.sort_unstable();
+    to_take.dedup();
+    to_take.retain(|id| !held.yielded.contains(id) && !held.taken.contains(id));
+
+    let may_wait = stance == Stance::HoldsNothing && held.nothing();
+    for visitor in &to_take {
+        if held.elected.contains(visitor) {
+            continue;
+        }
         let is_one_of_few = count_election();
-        let key = election_key(account, visitor);
-        let elected = match stance {
-            Stance::HoldsNothing => {
-                wait_for_election(key)?;
-                true
-            }
-            Stance::HoldsChatRow if !is_one_of_few => true,
-            Stance::HoldsChatRow => try_election_patiently(key)?,
+        let key = election_key(account, *visitor);
+        let elected = if may_wait {
+            wait_for_election(key)?;
+            true
+        } else {
+            (stance != Stance::HoldsNothing && !is_one_of_few) || try_election_patiently(key)?
         };
         if elected {
-            held.elected.push(visitor);
+            held.elected.push(*visitor);
         } else if transaction_snapshot_is_fixed() {
             return Err(IdentityError::Serialization);
         } else {
-            held.yielded.push(visitor);
+            held.yielded.push(*visitor);
+            result = Locked::ReadAgain;
         }
     }
 
-    let mut rows: Vec<(Uuid, Lock)> = decision
-        .rows_to_change()
+    let mut rows: Vec<(Uuid, Lock)> = to_take
         .into_iter()
-        .filter(|id| !held.yielded.contains(id) && !held.taken.contains(id))
+        .filter(|id| !held.yielded.contains(id))
         .map(|id| (id, Lock::Take))
         .collect();
     if let (Target::Known(target), true) = (decision.target, share_target) {
         if !held.shared.contains(&target) && !held.taken.contains(&target) {
-            rows.push((target, Lock::Share));
+            // Whoever is moving him, by order, waits for the row that we hold.
+            let stays = stance == Stance::HoldsChatRow(Some(target));
+            rows.push((target, if stays { Lock::ShareIdle } else { Lock::Share }));
         }
     }
     rows.sort_unstable_by_key(|(id, _)| *id);
     for (visitor, strength) in rows {
         let locked = lock_visitor(account, visitor, strength)?;
-        match strength {
-            Lock::Take => {
+        match (strength, locked) {
+            (Lock::Take, _) => {
                 held.taken.push(visitor);
                 result = Locked::ReadAgain;
             }
-            Lock::Share | Lock::ShareIdle => {
+            (Lock::ShareIdle, None) => {
+                held.shared.push(visitor);
+                held.target_is_busy = true;
+            }
+            (Lock::Share | Lock::ShareIdle, locked) => {
                 held.shared.push(visitor);
                 // A claim, too, may have pointed the channel id elsewhere while we waited.
                 let as_read = locked.is_some_and(|row| {
@@ -357,19 +392,12 @@ pub fn prepare(
     let mut completed = Vec::new();
     let mut identified_in_place = false;
     let mut owed_looked_at = false;
-    if request.asker == Asker::ChatRow && !policy.require_signature {
+    // A row that may stay where it is must not wait for its visitor.
+    if stance == Stance::HoldsChatRow(None) && !policy.require_signature {
         if let Some(known) = lock_known(account, request)? {
             let decision = decide(policy, request, &known, &[]);
             if let (Target::Known(visitor_id), false) = (decision.target, decision.writes()) {
-                return Ok(Prepared {
-                    visitor_id,
-                    decision,
-                    identified_in_place: false,
-                    absorb: Vec::new(),
-                    claim: Vec::new(),
-                    owe: Vec::new(),
-                    settled: Vec::new(),
-                });
+                return Ok(Prepared::of(visitor_id, decision));
             }
         }
     }
@@ -379,7 +407,7 @@ pub fn prepare(
             None => {
                 let known = facts(Mode::Write, account, request)?;
                 if known.pending && stance == Stance::HoldsNothing && !owed_looked_at {
-                    completed.extend(complete_owed(account, request, &known, &held)?);
+                    completed.extend(complete_owed(account, request, &known, &mut held)?);
                     owed_looked_at = true;
                     continue;
                 }
@@ -387,17 +415,33 @@ pub fn prepare(
             }
         };
         let share_target = request.asker == Asker::ChatRow || decision.writes();
-        if let Locked::ReadAgain = lock(account, &decision, stance, share_target, &mut held)? {
+        let seat = seat(policy, request, decision.target, &held.yielded)?;
+        let locked = lock(account, &decision, seat, stance, share_target, &mut held)?;
+        if let Locked::ReadAgain = locked {
             continue;
+        }
+        if held.target_is_busy {
+            // The row stays, and goes where its visitor is taken. What it showed beside him is owed.
+            if transaction_snapshot_is_fixed() && decision.writes() {
+                return Err(IdentityError::Serialization);
+            }
+            if let Target::Known(visitor_id) = decision.target {
+                let owe = decision.absorbed().collect();
+                return Ok(Prepared {
+                    owe,
+                    ..Prepared::of(visitor_id, decision)
+                });
+            }
         }
         let absorb: Vec<Uuid> = decision
             .absorbed()
             .filter(|id| !held.yielded.contains(id))
             .collect();
-        if decision.target == Target::FromProvided {
+        if decision.binds() {
             // Whoever holds an uncommitted binding must never wait for a chat row (notes on concurrency, 3.3).
             for visitor in &absorb {
-                if !held.chats.contains(visitor) {
+                let stays = seat == Some(Seat::Held(*visitor));
+                if !stays && !held.chats.contains(visitor) {
                     lock_chats(account, *visitor)?;
                     held.chats.push(*visitor);
                 }
@@ -409,7 +453,7 @@ pub fn prepare(
                 continue;
             }
         }
-        let Some(visitor_id) = bind_target(policy, request, decision.target)? else {
+        let Some(visitor_id) = bind_target(account, request, decision.target, seat)? else {
             continue;
         };
         if decision.effects.iter().any(|(id, _)| *id == visitor_id) {
@@ -528,10 +572,10 @@ fn complete_owed(
     account: &str,
     request: &Request,
     known: &Facts,
-    held: &Held,
+    held: &mut Held,
 ) -> Result<Vec<(Uuid, Uuid, Rebound)>, IdentityError> {
     let mut completed = Vec::new();
-    let holds_nothing = held.elected.is_empty() && held.taken.is_empty() && held.shared.is_empty();
+    let holds_nothing = held.nothing();
     let met: Vec<Uuid> = [
         request.cookie,
         known.provided,
@@ -550,6 +594,7 @@ fn complete_owed(
         } else if !try_election(key)? {
             continue;
         }
+        held.elected.push(visitor);
         let mut pair = [(visitor, Lock::Take), (to, Lock::Share)];
         pair.sort_unstable_by_key(|(id, _)| *id);
         let mut target = to;
@@ -609,15 +654,15 @@ pub fn keep_without_waiting(
 }
 
 /// The visitor of a chat row that has nothing but a visitor_id: the survivor, locked; or adopted; or a new one.
-pub fn prepare_plain_row(policy: &Policy, request: &Request) -> Result<Uuid, IdentityError> {
+pub fn prepare_plain_row(policy: &Policy, request: &Request) -> Result<Prepared, IdentityError> {
     for _ in 0..MOST_ROUNDS {
         let known = match request.cookie {
             Some(cookie) => facts_of_plain_row(&policy.account, cookie)?,
             None => Facts::default(),
         };
         let decision = decide(policy, request, &known, &[]);
-        if let Some(visitor_id) = bind_target(policy, request, decision.target)? {
-            return Ok(visitor_id);
+        if let Some(visitor_id) = bind_target(&policy.account, request, decision.target, None)? {
+            return Ok(Prepared::of(visitor_id, decision));
         }
     }
     Err(IdentityError::Serialization)

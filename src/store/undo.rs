@@ -52,6 +52,8 @@ statement!(
     where k.account operator(pg_catalog.=) $1
         and k.rebind_id operator(pg_catalog.=) $2
     order by k.moved_table operator(pg_catalog.<>) 'visitor_identity.provided_identity'::pg_catalog.regclass,
+        k.moved_table operator(pg_catalog.=) 'visitor_identity.visitor'::pg_catalog.regclass,
+        k.moved_table operator(pg_catalog.=) 'visitor_identity.channel_identity'::pg_catalog.regclass,
         k.moved_table, k.part"
 );
 
@@ -159,11 +161,11 @@ pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError
         pair.sort_unstable();
         let whole_visitor = rows.truth(0, 3);
         for visitor in pair {
-            // Nothing of the target's row changes, and whoever adds to him meanwhile may.
-            let strength = if visitor == to {
-                Lock::Share
-            } else {
+            // Nothing of the other rows changes, and whoever adds to those visitors meanwhile may.
+            let strength = if visitor == from && whole_visitor {
                 Lock::Take
+            } else {
+                Lock::Share
             };
             let locked = lock_visitor(account, visitor, strength)?;
             let stands = locked.is_some_and(|row| {
@@ -306,7 +308,7 @@ fn put_back(
     }
     // Chats that came to the merged visitor with an id that is not his any more.
     let provided_of_from = provided_of(account, from)?;
-    if !provided_of_from.is_empty() {
+    if whole_visitor && !provided_of_from.is_empty() {
         let provided_of_to = provided_of(account, to)?;
         let which = PutBackWhich {
             keys: "[]",
