@@ -13,8 +13,9 @@ use crate::store::attachment::{row_shape, AccountOf, RowShape};
 use crate::store::policy::announce_change;
 use crate::store::rebind::{is_moving, log_row, MovedRow, Reason};
 use crate::store::resolve::{
-    complete, facts_of_plain_row, keep_without_waiting, prepare, prepare_plain_row,
-    provided_visitor_of_row, request_of_row, survivor, transaction_ended, Prepared, Stance,
+    complete, facts_of_plain_row, keep_without_waiting, prepare, prepare_given_row,
+    prepare_plain_row, provided_visitor_of_row, request_of_row, survivor, transaction_ended,
+    Prepared, Stance,
 };
 use crate::store::spi::{as_role, connect, from_pg, to_pg, Mode};
 use pgrx::datum::{FromDatum, IntoDatum};
@@ -518,7 +519,17 @@ fn before_update(
             };
             let visitor = match survivor.filter(|survivor| Some(*survivor) == left) {
                 Some(same) => same,
-                None => prepare_plain_row(&policy, &plain(&is, survivor.or(target)))?.visitor_id,
+                None => {
+                    let given = plain(&is, survivor.or(target));
+                    let visitor = match left {
+                        Some(left) => prepare_given_row(&policy, &given, left)?.or(Some(left)),
+                        None => None,
+                    };
+                    match visitor {
+                        Some(visitor) => visitor,
+                        None => prepare_plain_row(&policy, &given)?.visitor_id,
+                    }
+                }
             };
             if let Some(left) = left.filter(|left| *left != visitor) {
                 let moved = MovedRow {

@@ -6,7 +6,7 @@
 
 use super::identity::{
     bind_channel, bind_target, facts, insert_visitor, lock_known, lock_visitor, name_alias,
-    repoint_channel, seat, try_election, wait_for_election, Lock, Seat,
+    repoint_channel, seat, try_election, wait_for_election, Lock, LockedVisitor, Seat,
 };
 use super::policy::{custom_channels, policy};
 use super::rebind::{
@@ -251,7 +251,7 @@ struct Held {
     elected: Vec<Uuid>,
     yielded: Vec<Uuid>,
     chats: Vec<Uuid>,
-    /// The row stays with the target, whom another transaction is moving just now, the row included.
+    /// Another transaction is moving the visitor who has the row, the row included: it stays until then.
     target_is_busy: bool,
 }
 
@@ -351,16 +351,26 @@ fn lock(
     }
     rows.sort_unstable_by_key(|(id, _)| *id);
     for (visitor, strength) in rows {
-        let locked = lock_visitor(account, visitor, strength)?;
+        let locked = match (stance, strength, decision.basis) {
+            // An anonymous visitor, whom the mover of the row's own visitor may be absorbing as well.
+            (Stance::HoldsChatRow(Some(left)), Lock::Share, Basis::Channel) => {
+                match share_beside(account, visitor, left)? {
+                    Beside::Locked(locked) => locked,
+                    Beside::Busy => {
+                        held.target_is_busy = true;
+                        None
+                    }
+                }
+            }
+            _ => lock_visitor(account, visitor, strength)?,
+        };
         match (strength, locked) {
             (Lock::Take, _) => {
                 held.taken.push(visitor);
                 result = Locked::ReadAgain;
             }
-            (Lock::ShareIdle, None) => {
-                held.shared.push(visitor);
-                held.target_is_busy = true;
-            }
+            (Lock::ShareIdle, None) => held.target_is_busy = true,
+            (_, None) if held.target_is_busy => {}
             (Lock::Share | Lock::ShareIdle, locked) => {
                 held.shared.push(visitor);
                 // A claim, too, may have pointed the channel id elsewhere while we waited.
@@ -425,11 +435,11 @@ pub fn prepare(
             if transaction_snapshot_is_fixed() && decision.writes() {
                 return Err(IdentityError::Serialization);
             }
-            if let Target::Known(visitor_id) = decision.target {
+            if let Stance::HoldsChatRow(Some(left)) = stance {
                 let owe = decision.absorbed().collect();
                 return Ok(Prepared {
                     owe,
-                    ..Prepared::of(visitor_id, decision)
+                    ..Prepared::of(left, decision)
                 });
             }
         }
@@ -575,7 +585,6 @@ fn complete_owed(
     held: &mut Held,
 ) -> Result<Vec<(Uuid, Uuid, Rebound)>, IdentityError> {
     let mut completed = Vec::new();
-    let holds_nothing = held.nothing();
     let met: Vec<Uuid> = [
         request.cookie,
         known.provided,
@@ -589,7 +598,7 @@ fn complete_owed(
         // In the order of the visitors, and waiting only while nothing else is held: otherwise whoever is busy with the
         // visitor completes it.
         let key = election_key(account, visitor);
-        if holds_nothing {
+        if held.nothing() {
             wait_for_election(key)?;
         } else if !try_election(key)? {
             continue;
@@ -613,6 +622,30 @@ fn complete_owed(
         settle(account, visitor)?;
     }
     Ok(completed)
+}
+
+/// What came of sharing a visitor's row beside a chat row that is held.
+enum Beside {
+    /// None: there is no such visitor.
+    Locked(Option<LockedVisitor>),
+    /// The chat's own visitor is being moved, perhaps by whoever is busy with this one.
+    Busy,
+}
+
+/// Shares the row of a visitor to whom an UPDATE gives a chat of `left`. Somebody who is rebinding both holds this row and
+/// waits for the chat, so only who is elected for `left` may wait. Errors: 40001 above READ COMMITTED.
+fn share_beside(account: &str, visitor: Uuid, left: Uuid) -> Result<Beside, IdentityError> {
+    let idle = lock_visitor(account, visitor, Lock::ShareIdle)?;
+    if idle.is_some() || survivor(account, visitor)?.is_none() {
+        return Ok(Beside::Locked(idle));
+    }
+    if try_election_patiently(election_key(account, left))? {
+        return Ok(Beside::Locked(lock_visitor(account, visitor, Lock::Share)?));
+    }
+    if transaction_snapshot_is_fixed() {
+        return Err(IdentityError::Serialization);
+    }
+    Ok(Beside::Busy)
 }
 
 /// The facts of a chat row that has nothing but a visitor_id, read by the lock that the row needs anyway.
@@ -651,6 +684,21 @@ pub fn keep_without_waiting(
         }),
     };
     Ok(matches!(locked, Some((None, false))).then_some(visitor_id))
+}
+
+/// The visitor to whom an UPDATE gives a chat of `left` by its visitor_id alone. None: `left` is being moved just now, and
+/// the chat with him; it stays until then.
+pub fn prepare_given_row(
+    policy: &Policy,
+    request: &Request,
+    left: Uuid,
+) -> Result<Option<Uuid>, IdentityError> {
+    if let Some(cookie) = request.cookie {
+        if let Beside::Busy = share_beside(&policy.account, cookie, left)? {
+            return Ok(None);
+        }
+    }
+    prepare_plain_row(policy, request).map(|prepared| Some(prepared.visitor_id))
 }
 
 /// The visitor of a chat row that has nothing but a visitor_id: the survivor, locked; or adopted; or a new one.
