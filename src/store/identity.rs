@@ -553,6 +553,16 @@ statement!(
     for update"
 );
 
+statement!(
+    TAKE_STANDING_VISITOR,
+    "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten
+    from visitor_identity.visitor as v
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2
+        and v.superseded_by is null
+    for update"
+);
+
 /// A visitor row as it is after the lock was granted: its own columns only, because the rest of a locking statement is
 /// as old as its snapshot (notes on concurrency, section 2.2).
 #[derive(Debug, Clone, Copy)]
@@ -570,6 +580,9 @@ pub enum Lock {
     ShareIdle,
     /// FOR UPDATE: nobody adds a chat to the visitor until we end.
     Take,
+    /// The same, unless he is superseded: a merge of the survivor changes the rows of the superseded, and we are about to
+    /// wait for the survivor. The caller is elected, so that he stays what he is.
+    TakeStanding,
 }
 
 /// Locks a visitor row, waiting if need be. None: there is no such visitor.
@@ -583,6 +596,9 @@ pub fn lock_visitor(
         Lock::Share => SHARE_VISITOR.with(|statement| statement.run(Mode::Write, &values)),
         Lock::ShareIdle => SHARE_IDLE_VISITOR.with(|statement| statement.run(Mode::Write, &values)),
         Lock::Take => TAKE_VISITOR.with(|statement| statement.run(Mode::Write, &values)),
+        Lock::TakeStanding => {
+            TAKE_STANDING_VISITOR.with(|statement| statement.run(Mode::Write, &values))
+        }
     }?;
     Ok(visitor(&rows, 2).map(|visitor| LockedVisitor {
         superseded_by: rows.uuid(0, 1),
@@ -738,6 +754,27 @@ fn channel_values<'a>(account: &'a str, key: &'a ChannelKey) -> [Value<'a>; 4] {
         Value::Text(Some(&key.channel_id)),
         Value::Text(Some(&key.channel_user_id)),
     ]
+}
+
+/// Whether a provided id is bound to a visitor still, now that he is locked. Only the undoing of a merge, which takes both
+/// visitors, binds it to another one who stands; it is asked where a merge is possible: where the id was not computed.
+pub fn still_bound(
+    policy: &Policy,
+    request: &Request,
+    visitor_id: Uuid,
+) -> Result<bool, IdentityError> {
+    let Some(provided) = request.provided.as_deref() else {
+        return Ok(true);
+    };
+    if computed_id(policy, request, Target::FromProvided, 0) == Some(visitor_id) {
+        return Ok(true);
+    }
+    let values = [
+        Value::Text(Some(&policy.account)),
+        Value::Text(Some(provided)),
+    ];
+    let rows = BY_PROVIDED.with(|statement| statement.run(Mode::NewestReadOnly, &values))?;
+    Ok(rows.uuid(0, 1) == Some(visitor_id))
 }
 
 /// Binds a channel user id to a visitor that is locked. False: somebody else bound it first.

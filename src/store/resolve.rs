@@ -6,7 +6,7 @@
 
 use super::identity::{
     bind_channel, bind_target, facts, insert_visitor, lock_known, lock_visitor, name_alias,
-    repoint_channel, seat, try_election, wait_for_election, Lock, LockedVisitor, Seat,
+    repoint_channel, seat, still_bound, try_election, wait_for_election, Lock, LockedVisitor, Seat,
 };
 use super::policy::{custom_channels, policy};
 use super::rebind::{
@@ -298,13 +298,15 @@ pub(super) fn elect(account: &str, visitor: Uuid) -> Result<(), IdentityError> {
 /// Locks what a decision needs, in the one order: elections sorted, then rows sorted. The holder of the computed id is
 /// elected and taken like whoever is absorbed, because somebody else may be absorbing him.
 fn lock(
-    account: &str,
+    policy: &Policy,
+    request: &Request,
     decision: &Decision,
     seat: Option<Seat>,
     stance: Stance,
     share_target: bool,
     held: &mut Held,
 ) -> Result<Locked, IdentityError> {
+    let account = policy.account.as_str();
     let mut result = Locked::AsRead;
     let mut to_take = decision.rows_to_change();
     if let Some(Seat::Held(holder)) = seat {
@@ -340,7 +342,7 @@ fn lock(
     let mut rows: Vec<(Uuid, Lock)> = to_take
         .into_iter()
         .filter(|id| !held.yielded.contains(id))
-        .map(|id| (id, Lock::Take))
+        .map(|id| (id, Lock::TakeStanding))
         .collect();
     if let (Target::Known(target), true) = (decision.target, share_target) {
         if !held.shared.contains(&target) && !held.taken.contains(&target) {
@@ -365,8 +367,10 @@ fn lock(
             _ => lock_visitor(account, visitor, strength)?,
         };
         match (strength, locked) {
-            (Lock::Take, _) => {
-                held.taken.push(visitor);
+            (Lock::Take | Lock::TakeStanding, locked) => {
+                if locked.is_some() {
+                    held.taken.push(visitor);
+                }
                 result = Locked::ReadAgain;
             }
             (Lock::ShareIdle, None) => held.target_is_busy = true,
@@ -379,7 +383,9 @@ fn lock(
                         && !row.visitor.forgotten
                         && (decision.basis != Basis::Channel || row.visitor.claimed_by.is_none())
                 });
-                if !as_read {
+                let is_bound =
+                    decision.basis != Basis::Provided || still_bound(policy, request, visitor)?;
+                if !as_read || !is_bound {
                     result = Locked::ReadAgain;
                 }
             }
@@ -407,7 +413,9 @@ pub fn prepare(
         if let Some(known) = lock_known(account, request)? {
             let decision = decide(policy, request, &known, &[]);
             if let (Target::Known(visitor_id), false) = (decision.target, decision.writes()) {
-                return Ok(Prepared::of(visitor_id, decision));
+                if still_bound(policy, request, visitor_id)? {
+                    return Ok(Prepared::of(visitor_id, decision));
+                }
             }
         }
     }
@@ -426,7 +434,15 @@ pub fn prepare(
         };
         let share_target = request.asker == Asker::ChatRow || decision.writes();
         let seat = seat(policy, request, decision.target, &held.yielded)?;
-        let locked = lock(account, &decision, seat, stance, share_target, &mut held)?;
+        let locked = lock(
+            policy,
+            request,
+            &decision,
+            seat,
+            stance,
+            share_target,
+            &mut held,
+        )?;
         if let Locked::ReadAgain = locked {
             continue;
         }
@@ -604,7 +620,7 @@ fn complete_owed(
             continue;
         }
         held.elected.push(visitor);
-        let mut pair = [(visitor, Lock::Take), (to, Lock::Share)];
+        let mut pair = [(visitor, Lock::TakeStanding), (to, Lock::Share)];
         pair.sort_unstable_by_key(|(id, _)| *id);
         let mut target = to;
         for (id, strength) in pair {

@@ -25,7 +25,7 @@ pub struct PutBack {
 statement!(
     REBINDING,
     "select r.from_visitor_id, r.to_visitor_id, r.kind operator(pg_catalog.<>) 'chat',
-        r.undone_at is not null
+        r.undone_at is not null, r.kind operator(pg_catalog.=) 'merge'
     from visitor_identity.rebind as r
     where r.account operator(pg_catalog.=) $1
         and r.rebind_id operator(pg_catalog.=) $2"
@@ -157,12 +157,13 @@ pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError
         // Elected before anything is locked, as whoever moves the chats of `from` is; the log's row comes last, because who
         // holds a chat may be waiting to write there.
         elect(account, from)?;
-        let mut pair = [from, to];
-        pair.sort_unstable();
         let whole_visitor = rows.truth(0, 3);
-        for visitor in pair {
-            // Nothing of the other rows changes, and whoever adds to those visitors meanwhile may.
-            let strength = if visitor == from && whole_visitor {
+        let takes_back_ids = rows.truth(0, 5);
+        // The survivor first, as in a merge, which goes on to those whom he superseded.
+        for visitor in [to, from] {
+            // Nothing of the other rows changes, and whoever adds to those visitors meanwhile may; but not by a provided id
+            // that goes back to the other one.
+            let strength = if visitor == from && whole_visitor || takes_back_ids {
                 Lock::Take
             } else {
                 Lock::Share
