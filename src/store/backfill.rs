@@ -329,9 +329,9 @@ fn adopt(
     let prepared: Option<Prepared>;
     let visitor = if request.provided.is_none() && request.channel.is_none() {
         prepared = None;
-        prepare_plain_row(&policy, &request)?
+        prepare_plain_row(&policy, &request)?.visitor_id
     } else {
-        let ready = prepare(&policy, &request, None, Stance::HoldsChatRow)?;
+        let ready = prepare(&policy, &request, None, Stance::HoldsChatRow(None))?;
         let visitor = ready.visitor_id;
         prepared = Some(ready);
         visitor
