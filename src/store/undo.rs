@@ -5,7 +5,7 @@ use super::attachment::{attached_tables, tables_holding, Kind, PutBackWhich};
 use super::device::put_devices_back;
 use super::identity::{lock_visitor, Lock};
 use super::notification::{notify, Rebinding};
-use super::rebind::Moving;
+use super::rebind::{lock_chats, Moving};
 use super::resolve::elect;
 use super::spi::{connect, is_read_only, unless_unique_violation, Mode, Value};
 use super::statement;
@@ -182,6 +182,10 @@ pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError
                     "Undo the later rebinding first; visitor_identity.rebind lists them.",
                 ));
             }
+        }
+        if takes_back_ids {
+            // Whoever is changing one of them, and gives it an id that goes back, has ended then.
+            lock_chats(account, to)?;
         }
         let again = REBINDING.with(|statement| statement.run(Mode::Write, &id))?;
         if again.truth(0, 4) {

@@ -48,8 +48,10 @@ class Checks:
         """One call for each rebinding that was owed completes it."""
         for account, visitor, provided in self.rows(
             "select r.account, r.visitor_id, p.provided_visitor_id from visitor_identity.pending_rebind as r"
-            " join visitor_identity.provided_identity as p"
-            " on p.account = r.account and p.visitor_id = r.to_visitor_id order by r.created_at"
+            " join visitor_identity.visitor as v on v.account = r.account and v.visitor_id = r.to_visitor_id"
+            " left join lateral (select min(i.provided_visitor_id) as provided_visitor_id"
+            " from visitor_identity.provided_identity as i where i.account = r.account"
+            " and i.visitor_id = coalesce(v.superseded_by, v.visitor_id)) as p on true order by r.created_at"
         ):
             self.owed += 1
             self.rows(
