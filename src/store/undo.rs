@@ -154,9 +154,13 @@ pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError
         if rows.truth(0, 4) {
             return Err(undone_before());
         }
-        // Elected before anything is locked, as whoever moves the chats of `from` is; the log's row comes last, because who
+        // Elected before anything is locked, as whoever moves the chats of either is; the log's row comes last, because who
         // holds a chat may be waiting to write there.
-        elect(account, from)?;
+        let mut pair = [from, to];
+        pair.sort_unstable();
+        for visitor in pair {
+            elect(account, visitor)?;
+        }
         let whole_visitor = rows.truth(0, 3);
         let takes_back_ids = rows.truth(0, 5);
         // The survivor first, as in a merge, which goes on to those whom he superseded.
