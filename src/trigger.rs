@@ -522,7 +522,7 @@ fn before_update(
                 None => {
                     let given = plain(&is, survivor.or(target));
                     let visitor = match left {
-                        Some(left) => prepare_given_row(&policy, &given)?.or(Some(left)),
+                        Some(left) => prepare_given_row(&policy, &given, left)?.or(Some(left)),
                         None => None,
                     };
                     match visitor {

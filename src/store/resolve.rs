@@ -251,7 +251,7 @@ struct Held {
     elected: Vec<Uuid>,
     yielded: Vec<Uuid>,
     chats: Vec<Uuid>,
-    /// Another transaction is moving the visitor: the row stays where it is.
+    /// Another transaction is moving the visitor who has the row, the row included: it stays until then.
     target_is_busy: bool,
 }
 
@@ -355,8 +355,8 @@ fn lock(
     for (visitor, strength) in rows {
         let locked = match (stance, strength, decision.basis) {
             // An anonymous visitor, whom the mover of the row's own visitor may be absorbing as well.
-            (Stance::HoldsChatRow(Some(_)), Lock::Share, Basis::Channel) => {
-                match share_beside(account, visitor)? {
+            (Stance::HoldsChatRow(Some(left)), Lock::Share, Basis::Channel) => {
+                match share_beside(account, visitor, left)? {
                     Beside::Locked(locked) => locked,
                     Beside::Busy => {
                         held.target_is_busy = true;
@@ -644,24 +644,19 @@ fn complete_owed(
 enum Beside {
     /// None: there is no such visitor.
     Locked(Option<LockedVisitor>),
-    /// He is being rebound.
+    /// The chat's own visitor is being moved, perhaps by whoever is busy with this one.
     Busy,
 }
 
-/// Shares the row of a visitor to whom an UPDATE gives its chat. Whoever is rebinding him may be waiting for the chat, which
-/// was his before, or is another's whom he absorbs as well: it is tried for a quarter of a second, but never waited for.
-/// Errors: 40001 above READ COMMITTED.
-fn share_beside(account: &str, visitor: Uuid) -> Result<Beside, IdentityError> {
-    for pause in [
-        1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 0,
-    ] {
-        let idle = lock_visitor(account, visitor, Lock::ShareIdle)?;
-        if idle.is_some() || survivor(account, visitor)?.is_none() {
-            return Ok(Beside::Locked(idle));
-        }
-        pgrx::check_for_interrupts!();
-        // SAFETY: sleeps, and nothing else.
-        unsafe { pgrx::pg_sys::pg_usleep(pause) };
+/// Shares the row of a visitor to whom an UPDATE gives a chat of `left`. Somebody who is rebinding both holds this row and
+/// waits for the chat, so only who is elected for `left` may wait. Errors: 40001 above READ COMMITTED.
+fn share_beside(account: &str, visitor: Uuid, left: Uuid) -> Result<Beside, IdentityError> {
+    let idle = lock_visitor(account, visitor, Lock::ShareIdle)?;
+    if idle.is_some() || survivor(account, visitor)?.is_none() {
+        return Ok(Beside::Locked(idle));
+    }
+    if try_election_patiently(election_key(account, left))? {
+        return Ok(Beside::Locked(lock_visitor(account, visitor, Lock::Share)?));
     }
     if transaction_snapshot_is_fixed() {
         return Err(IdentityError::Serialization);
@@ -707,14 +702,15 @@ pub fn keep_without_waiting(
     Ok(matches!(locked, Some((None, false))).then_some(visitor_id))
 }
 
-/// The visitor to whom an UPDATE gives a chat by its visitor_id alone. None: he is being rebound just now; the chat stays
-/// where it is.
+/// The visitor to whom an UPDATE gives a chat of `left` by its visitor_id alone. None: `left` is being moved just now, and
+/// the chat with him; it stays until then.
 pub fn prepare_given_row(
     policy: &Policy,
     request: &Request,
+    left: Uuid,
 ) -> Result<Option<Uuid>, IdentityError> {
     if let Some(cookie) = request.cookie {
-        if let Beside::Busy = share_beside(&policy.account, cookie)? {
+        if let Beside::Busy = share_beside(&policy.account, cookie, left)? {
             return Ok(None);
         }
     }
