@@ -140,7 +140,7 @@ class Run:
         """Tables of the extension that hold what belongs to a visitor, if it has them."""
         rows = connection.execute(
             "select format(', %s', to_regclass(t)) from unnest(array['visitor_identity.device',"
-            " 'visitor_identity.verified_fields', 'visitor_identity.visitor_fields']) as t"
+            " 'visitor_identity.visitor_fields']) as t"
             " where to_regclass(t) is not null"
         )
         return "".join(row[0] for row in rows.fetchall())
