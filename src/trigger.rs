@@ -415,7 +415,7 @@ fn visitor_row(call: &Call, shape: &RowShape) -> Result<Option<Settled>, Identit
         return Ok(None);
     }
     let account = row.account(shape)?;
-    let visitor = if call.old.is_none() && is_moving_partition(row, shape, &account) {
+    let visitor = if call.old.is_none() && is_moving_partition(row, shape) {
         // Also a row that a rebinding left with a former visitor stays where it is. The lock, where it is to be had
         // without waiting, lets whoever rebinds the visitor find the row in its new partition.
         keep_without_waiting(&account, wanted)?;
@@ -430,7 +430,7 @@ fn visitor_row(call: &Call, shape: &RowShape) -> Result<Option<Settled>, Identit
             Some(same) => same,
             None => {
                 let (policy, request) = request_of_row(&account, RawRequest::default())?;
-                prepare_plain_row(&policy, &plain(&request, survivor.or(Some(wanted))))?
+                prepare_plain_row(&policy, &plain(&request, survivor.or(Some(wanted))))?.visitor_id
             }
         }
     };
