@@ -73,7 +73,9 @@ revoke execute on function
     visitor_identity.register_device(uuid, text, text, text, text, text),
     visitor_identity.unregister_device(text, text, text),
     visitor_identity.push_targets(uuid, text, text),
-    visitor_identity.prune_devices(interval, text)
+    visitor_identity.prune_devices(interval, text),
+    visitor_identity.export_visitor(uuid, text),
+    visitor_identity.forget_visitor(uuid, text, jsonb, text)
 from public;
 
 create function visitor_identity.grant_access(role name, level text)
@@ -143,7 +145,9 @@ begin
                 visitor_identity.check_integrity(),
                 visitor_identity.add_signature_key(text, text, text),
                 visitor_identity.retire_signature_key(bigint, text),
-                visitor_identity.prune_devices(interval, text)
+                visitor_identity.prune_devices(interval, text),
+                visitor_identity.export_visitor(uuid, text),
+                visitor_identity.forget_visitor(uuid, text, jsonb, text)
             to %I', role);
         execute format('
             grant select on
@@ -165,7 +169,7 @@ $$;
 revoke execute on function visitor_identity.grant_access(name, text) from public;
 
 comment on function visitor_identity.grant_access(name, text) is
-'Gives a role what it needs. reader: find_visitor, search_history and the views of the tables attached so far. application: also resolve_visitor, authorize_visitor, registering devices and push_targets. admin: also attaching, policies, adding signature keys and reading the identity tables; the keys are read by nobody. Roles are not created; run it again after attaching another table. For superusers. VOLATILE. Errors: 22023, 42704.';
+'Gives a role what it needs. reader: find_visitor, search_history and the views of the tables attached so far. application: also resolve_visitor, authorize_visitor, registering devices and push_targets. admin: also attaching, policies, adding signature keys, telling and forgetting a person, and reading the identity tables; the keys are read by nobody. Roles are not created; run it again after attaching another table. For superusers. VOLATILE. Errors: 22023, 42704.';
 
 select pg_catalog.pg_extension_config_dump('visitor_identity.account', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.channel', 'where not built_in');

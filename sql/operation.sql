@@ -198,6 +198,37 @@ begin
                     'visitor_identity.device'::regclass
                 )
         )
+            -- Of a forgotten person the keys are erased, all of them.
+            and not (
+                exists (
+                    select
+                    from visitor_identity.visitor as v
+                    where v.account = r.account
+                        and v.visitor_id in (r.from_visitor_id, r.to_visitor_id)
+                        and v.forgotten
+                )
+                and not exists (
+                    select
+                    from visitor_identity.rebind_row as k
+                    where k.account = r.account
+                        and k.rebind_id = r.rebind_id
+                )
+            )
+        union all
+        select 'fields of a visitor that is missing or forgotten', f.account, f.visitor_id
+        from visitor_identity.visitor_fields as f
+        left join visitor_identity.visitor as v on v.account = f.account and v.visitor_id = f.visitor_id
+        where v.forgotten is not false
+        union all
+        select 'a former channel user id of a visitor that is missing or forgotten', c.account, c.visitor_id
+        from visitor_identity.former_channel_identity as c
+        left join visitor_identity.visitor as v on v.account = c.account and v.visitor_id = c.visitor_id
+        where v.forgotten is not false
+        union all
+        select 'forgotten, and not so its survivor, or the reverse', v.account, v.visitor_id
+        from visitor_identity.visitor as v
+        join visitor_identity.visitor as s on s.account = v.account and s.visitor_id = v.superseded_by
+        where v.forgotten <> s.forgotten
         union all
         select 'an identity in an account that does not exist', v.account, v.visitor_id
         from visitor_identity.visitor as v
@@ -303,7 +334,8 @@ begin
                         when v.visitor_id is null then ''a chat of a visitor that does not exist''
                         when v.superseded_by is not null then ''a chat left behind on a superseded visitor''
                         when t.%7$I::uuid is null then ''a chat without an origin''
-                        when p.visitor_id <> t.%3$I::uuid then ''a chat that is not with the visitor of its own provided id''
+                        -- Of a forgotten person, rows that were kept show an id that may be a new visitor''s by now.
+                        when p.visitor_id <> t.%3$I::uuid and not v.forgotten then ''a chat that is not with the visitor of its own provided id''
                     end as problem,
                     %4$s as account, t.%3$I::uuid as visitor_id, jsonb_build_object(%5$s) as chat_key
                 from %2$s as t

@@ -53,4 +53,5 @@ extension_sql_file!(
     requires = ["operation"]
 );
 extension_sql_file!("../sql/push.sql", name = "push", requires = ["signature"]);
-extension_sql_file!("../sql/access.sql", name = "access", requires = ["push"]);
+extension_sql_file!("../sql/privacy.sql", name = "privacy", requires = ["push"]);
+extension_sql_file!("../sql/access.sql", name = "access", requires = ["privacy"]);

@@ -5,6 +5,7 @@ mod check;
 mod device;
 mod history;
 mod operation;
+mod privacy;
 mod resolve;
 mod signature;
 

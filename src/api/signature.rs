@@ -20,7 +20,7 @@ fn unix_seconds(time: pg_sys::TimestampTz) -> i64 {
 }
 
 /// The text of a `jsonb` argument. The type of pgrx panics at numbers and depths that `serde_json` does not read.
-fn json_text(value: Option<AnyElement>) -> Result<Option<String>, IdentityError> {
+pub(super) fn json_text(value: Option<AnyElement>) -> Result<Option<String>, IdentityError> {
     let Some(value) = value else {
         return Ok(None);
     };

@@ -1,6 +1,7 @@
 //! Attached tables as the triggers and the rebinding see them: which column means what, and the statements over them.
 //! May touch: `attached_table`, the catalog, and the attached tables themselves, always with the rights of their owner.
 
+use super::person_rows::PersonRows;
 use super::policy::{cached, watch};
 use super::spi::{as_role, Mode, Statement, Value};
 use super::statement;
@@ -101,6 +102,8 @@ pub struct AttachedTable {
     move_all: Statement,
     key_of: Statement,
     put_back: Statement,
+    /// The rows of a whole person.
+    pub person: PersonRows,
 }
 
 /// Which rows an undo puts back; the lists are JSON arrays of keys, and provided ids.
@@ -330,6 +333,7 @@ impl AttachedTable {
         Self {
             relation,
             owner,
+            person: PersonRows::over(owner, name, &columns, &of_account),
             key_of: Statement::over_table(format!(
                 "select pg_catalog.jsonb_build_array({key})::pg_catalog.text
                 from {name} as t

@@ -522,18 +522,25 @@ fn complete_owed(
         }
         let mut pair = [(visitor, Lock::Take), (to, Lock::Share)];
         pair.sort_unstable_by_key(|(id, _)| *id);
-        let mut target = to;
+        let mut held_target = None;
         for (id, strength) in pair {
             let locked = lock_visitor(account, id, strength)?;
             if id == to {
-                target = locked.and_then(|row| row.superseded_by).unwrap_or(to);
+                held_target = locked;
             }
         }
-        if target != to {
-            lock_visitor(account, target, Lock::Share)?;
+        if let Some(survivor) = held_target.and_then(|row| row.superseded_by) {
+            held_target = lock_visitor(account, survivor, Lock::Share)?;
         }
-        if let Some(rebound) = absorb(account, visitor, target, Reason::Pending, None)? {
-            completed.push((visitor, target, rebound));
+        // Nothing is owed to a person who was forgotten meanwhile.
+        let target = held_target
+            .map(|row| row.visitor)
+            .filter(|target| !target.forgotten)
+            .map(|target| target.id);
+        if let Some(target) = target {
+            if let Some(rebound) = absorb(account, visitor, target, Reason::Pending, None)? {
+                completed.push((visitor, target, rebound));
+            }
         }
         settle(account, visitor)?;
     }
@@ -561,21 +568,19 @@ pub fn facts_of_plain_row(account: &str, cookie: Uuid) -> Result<Facts, Identity
     Err(IdentityError::Serialization)
 }
 
-/// The visitor of a chat row that moves between partitions, if he can be kept without waiting. Whoever is rebinding him
-/// may be waiting for this very row, whose old version the statement holds; when he gets it, he finds it gone elsewhere,
-/// which PostgreSQL reports to him as 40001, or moves it where it is now. None: look again, waiting.
+/// The visitor of a chat row that moves between partitions, if he can be kept without waiting; a forgotten person's row
+/// stays his. Whoever is rebinding him may be waiting for this very row, whose old version the statement holds; when he
+/// gets it, he finds it gone elsewhere, which PostgreSQL reports to him as 40001, or moves it where it is now. None: look
+/// again, waiting.
 pub fn keep_without_waiting(
     account: &str,
     visitor_id: Uuid,
 ) -> Result<Option<Uuid>, IdentityError> {
-    let locked = match lock_visitor(account, visitor_id, Lock::ShareIdle)? {
-        Some(locked) => Some((locked.superseded_by, locked.visitor.forgotten)),
-        None => survivor(account, visitor_id)?.map(|visitor| {
-            let survivor = Some(visitor.id).filter(|id| *id != visitor_id);
-            (survivor, visitor.forgotten)
-        }),
+    let superseded = match lock_visitor(account, visitor_id, Lock::ShareIdle)? {
+        Some(locked) => Some(locked.superseded_by.is_some()),
+        None => survivor(account, visitor_id)?.map(|visitor| visitor.id != visitor_id),
     };
-    Ok(matches!(locked, Some((None, false))).then_some(visitor_id))
+    Ok((superseded == Some(false)).then_some(visitor_id))
 }
 
 /// The visitor of a chat row that has nothing but a visitor_id: the survivor, locked; or adopted; or a new one.

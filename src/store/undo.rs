@@ -151,11 +151,13 @@ pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError
         if rows.truth(0, 4) {
             return Err(undone_before());
         }
-        // Elected before anything is locked, as whoever moves the chats of `from` is; the log's row comes last, because who
-        // holds a chat may be waiting to write there.
-        elect(account, from)?;
+        // Elected before anything is locked, as whoever moves the chats of `from` is, and whoever forgets `to`; the log's
+        // row comes last, because who holds a chat may be waiting to write there.
         let mut pair = [from, to];
         pair.sort_unstable();
+        for visitor in pair {
+            elect(account, visitor)?;
+        }
         let whole_visitor = rows.truth(0, 3);
         for visitor in pair {
             // Nothing of the target's row changes, and whoever adds to him meanwhile may.
