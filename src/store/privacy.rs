@@ -8,7 +8,7 @@ use super::attachment::{tables_holding, AttachedTable};
 use super::identity::{lock_visitor, Lock};
 use super::policy::{policy, Kept};
 use super::rebind::{announce_debts, Moving};
-use super::resolve::{elect, survivor};
+use super::resolve::{elect, survivor_seen_by};
 use super::spi::{connect, is_read_only, Mode, Rows, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -354,8 +354,8 @@ fn relation(name: &str) -> Result<Option<pg_sys::Oid>, IdentityError> {
 }
 
 /// The canonical visitor. Errors: 42704 for one that is not known, or not any more.
-fn canonical(account: &str, visitor_id: Uuid) -> Result<Uuid, IdentityError> {
-    survivor(account, visitor_id)?
+fn canonical(mode: Mode, account: &str, visitor_id: Uuid) -> Result<Uuid, IdentityError> {
+    survivor_seen_by(mode, account, visitor_id)?
         .filter(|visitor| !visitor.forgotten)
         .map(|visitor| visitor.id)
         .ok_or(IdentityError::UnknownVisitor)
@@ -371,7 +371,7 @@ fn ids(rows: &Rows) -> Vec<Uuid> {
 pub fn export(account: &str, visitor_id: Uuid) -> Result<String, IdentityError> {
     connect(|| {
         policy(account)?;
-        let canonical = canonical(account, visitor_id)?;
+        let canonical = canonical(Mode::ReadOnly, account, visitor_id)?;
         let one = [Value::Text(Some(account)), Value::Uuid(Some(canonical))];
         let former = FORMER_NAMES.with(|statement| statement.run(Mode::ReadOnly, &one))?;
         let mut person = vec![canonical];
@@ -473,7 +473,7 @@ fn plan(
 ///
 /// His chats are locked before his row: whoever changes one of them may be waiting for the row.
 fn take_person(account: &str, visitor_id: Uuid) -> Result<Vec<Uuid>, IdentityError> {
-    let mut wanted = canonical(account, visitor_id)?;
+    let mut wanted = canonical(Mode::Write, account, visitor_id)?;
     let lock_rows = |person: &[Uuid]| {
         tables_holding(account)?
             .iter()

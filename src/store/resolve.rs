@@ -611,6 +611,15 @@ pub fn request_of_row(
 
 /// The visitor that a visitor_id stands for, read without a lock.
 pub fn survivor(account: &str, visitor_id: Uuid) -> Result<Option<Visitor>, IdentityError> {
+    survivor_seen_by(Mode::Write, account, visitor_id)
+}
+
+/// The same, by another snapshot.
+pub(super) fn survivor_seen_by(
+    mode: Mode,
+    account: &str,
+    visitor_id: Uuid,
+) -> Result<Option<Visitor>, IdentityError> {
     let request = Request {
         asker: Asker::ChatRow,
         provided: None,
@@ -618,7 +627,7 @@ pub fn survivor(account: &str, visitor_id: Uuid) -> Result<Option<Visitor>, Iden
         cookie: Some(visitor_id),
         notes: Vec::new(),
     };
-    Ok(facts(Mode::Write, account, &request)?.cookie)
+    Ok(facts(mode, account, &request)?.cookie)
 }
 
 /// The visitor of a provided id, if it is bound and counts in a chat row; for the guard against stale write-backs.

@@ -69,6 +69,16 @@ where chat_id in (1, 2);
 update chat set visitor_id = '40000000-0000-4000-8000-000000000001'
 where chat_id = 1;
 select chat_id, visitor_id = :'c' as tombstone from chat where chat_id in (1, 2) order by 1;
+-- So does a live session's chat, of which its ORM believes that it is with the cookie that it was inserted with.
+create table visitors_before as
+select chat_id, visitor_id
+from chat;
+update chat set visitor_id = :'c', closed_at = '2024-06-02'
+where chat_id in (4, 5, 6, 7);
+select count(*) as moved
+from chat as c
+join visitors_before as b using (chat_id)
+where c.visitor_id <> b.visitor_id;
 update chat set provided_visitor_id = 'C-1'
 where chat_id = 2;
 select visitor_id = visitor_identity.find_visitor('C-1') as of_c_1 from chat where chat_id = 2;
