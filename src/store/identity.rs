@@ -763,15 +763,23 @@ fn take_holder(
     if bound {
         return Ok(Taken::BoundByAnother);
     }
-    lock_visitor(account, visitor_id, Lock::Take)?;
     let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor_id))];
-    let rows = HOLDER.with(|statement| statement.run(Mode::Write, &values))?;
-    let Some(holder) = visitor(&rows, 2) else {
-        return Ok(Taken::BoundByAnother);
+    let look = || {
+        let rows = HOLDER.with(|statement| statement.run(Mode::Write, &values))?;
+        Ok::<_, IdentityError>(visitor(&rows, 2).map(|holder| {
+            holder_of_computed_id(&holder, rows.uuid(0, 1).is_some(), rows.truth(0, 6))
+        }))
     };
-    let verdict = holder_of_computed_id(&holder, rows.uuid(0, 1).is_some(), rows.truth(0, 6));
-    if verdict == Holder::NextGeneration {
+    // Only whoever may take the holder locks him: others may share a forgotten one's row already, because they waited
+    // for it, and would wait for one another.
+    if look()? == Some(Holder::NextGeneration) {
         return Ok(Taken::NextGeneration);
+    }
+    lock_visitor(account, visitor_id, Lock::Take)?;
+    match look()? {
+        None => return Ok(Taken::BoundByAnother),
+        Some(Holder::NextGeneration) => return Ok(Taken::NextGeneration),
+        Some(Holder::Take) => {}
     }
     let bound = match (
         target,

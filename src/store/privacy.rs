@@ -481,6 +481,13 @@ fn take_person(account: &str, visitor_id: Uuid) -> Result<Vec<Uuid>, IdentityErr
     };
     for _ in 0..MOST_ROUNDS {
         elect(account, wanted)?;
+        // Elected, he stays who he is; until then another may have absorbed him, and nothing of his may be held while
+        // that one is waited for.
+        let now = canonical(Mode::Write, account, wanted)?;
+        if now != wanted {
+            wanted = now;
+            continue;
+        }
         lock_rows(&[wanted])?;
         let values = [Value::Text(Some(account)), Value::Uuid(Some(wanted))];
         TAKE_FORMER_NAMES_BEFORE.with(|statement| statement.run(Mode::Newest, &values))?;
