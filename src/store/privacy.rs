@@ -68,7 +68,7 @@ struct Held {
 
 /// Every table of the extension with something about a visitor, beside `visitor` itself, in the order in which it is
 /// erased: bindings, what was owed, the log.
-const HELD: [Held; 7] = [
+const HELD: [Held; 8] = [
     Held {
         table: "visitor_identity.provided_identity",
         told: Some(("provided_ids", &TELL_PROVIDED)),
@@ -92,6 +92,12 @@ const HELD: [Held; 7] = [
         told: Some(("fields", &TELL_FIELDS)),
         action: "delete",
         erase: &ERASE_FIELDS,
+    },
+    Held {
+        table: "visitor_identity.device",
+        told: Some(("devices", &TELL_DEVICES)),
+        action: "delete",
+        erase: &ERASE_DEVICES,
     },
     Held {
         table: OWED,
@@ -194,6 +200,28 @@ statement!(
     "delete from visitor_identity.visitor_fields as f
     where f.account operator(pg_catalog.=) $1
         and f.visitor_id operator(pg_catalog.=) any ($2)"
+);
+
+statement!(
+    TELL_DEVICES,
+    "select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+        'app', d.app,
+        'device_id', d.device_id,
+        'service', d.service,
+        'token', d.token,
+        'registered_visitor_id', d.registered_visitor_id,
+        'registered_at', d.registered_at
+    ) order by d.registered_at, d.app, d.device_id), '[]'::pg_catalog.jsonb)::pg_catalog.text
+    from visitor_identity.device as d
+    where d.account operator(pg_catalog.=) $1
+        and d.visitor_id operator(pg_catalog.=) any ($2)"
+);
+
+statement!(
+    ERASE_DEVICES,
+    "delete from visitor_identity.device as d
+    where d.account operator(pg_catalog.=) $1
+        and d.visitor_id operator(pg_catalog.=) any ($2)"
 );
 
 statement!(

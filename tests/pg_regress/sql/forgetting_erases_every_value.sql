@@ -82,6 +82,9 @@ cross join lateral visitor_identity.undo_rebind(r.rebind_id, r.account)
 where r.account = 'forgetting_erases' and r.from_visitor_id = '40000000-0000-4000-8000-000000000002';
 insert into visitor_identity.pending_rebind (account, visitor_id, to_visitor_id)
 values ('forgetting_erases', '40000000-0000-4000-8000-000000000003', visitor_identity.find_visitor('alice-crm-1'));
+select visitor_identity.register_device(
+    visitor_identity.find_visitor('alice-crm-1'), 'shop', '0a1b2c3d-4e5f-4071-8293-a4b5c6d7e8f9', 'fcm', 'the-token-of-thornquist'
+) is not null as registered;
 -- Bob has one of everything, too.
 select visitor_identity.authorize_visitor(
     signed('{"id": "bob-crm-1", "display_name": "Bob Sawyer", "phone": "+15550004444"}'),
@@ -98,6 +101,7 @@ insert into planted
 values
     ('alice', 'alice-crm-1'), ('alice', 'alice-crm-2'), ('alice', '71000001'), ('alice', '71000002'), ('alice', '15550003333'),
     ('alice', 'Alicia'), ('alice', 'Thornquist'), ('alice', '15550001111'), ('alice', '15550002222'), ('alice', 'thornquist.example'),
+    ('alice', 'the-token-of-thornquist'), ('alice', '0a1b2c3d-4e5f-4071-8293-a4b5c6d7e8f9'),
     ('bob', 'bob-crm-1'), ('bob', 'Bob Sawyer'), ('bob', '15550004444'), ('bob', '71000009');
 select p.person, p.value, string_agg(f.place, ', ' order by f.place) as found_in
 from planted as p
