@@ -11,7 +11,8 @@ begin
         'visitor_identity.former_channel_identity', 'visitor_identity.rebind',
         'visitor_identity.rebind_row', 'visitor_identity.pending_rebind',
         'visitor_identity.signature_key', 'visitor_identity.visitor_fields',
-        'visitor_identity.device'
+        'visitor_identity.device',
+        'visitor_identity.refused_link'
     ]::regclass[]
     loop
         execute format('alter table %s enable row level security', identity_table);
@@ -40,6 +41,19 @@ create policy unlocked_removes on visitor_identity.channel
 for delete
 using (visitor_identity.account_is_visible(null) and not built_in);
 
+-- Filled with the rights of a table's owner, who may bring chats of his own tables only.
+alter table visitor_identity.backfill_queue enable row level security;
+create policy own_tables_queue on visitor_identity.backfill_queue
+for insert
+with check (
+    exists (
+        select
+        from pg_catalog.pg_class as c
+        where c.oid operator(pg_catalog.=) attached
+            and pg_catalog.pg_has_role(c.relowner, 'usage')
+    )
+);
+
 alter table visitor_identity.attached_table enable row level security;
 create policy own_account on visitor_identity.attached_table
 using (fixed_account is null or visitor_identity.account_is_visible(fixed_account));
@@ -51,13 +65,18 @@ revoke execute on function
     visitor_identity.check_channel_user_id(text, text, text),
     visitor_identity.resolve_visitor(text, text, text, uuid, text, text),
     visitor_identity.resolve_visitor_detail(text, text, text, uuid, text, text),
+    visitor_identity.resolve_visitors(text[], text[], text[], uuid[], text[], text),
     visitor_identity.find_visitor(text, text, text, uuid, text, text),
     visitor_identity.derive_visitor_id(text, text),
     visitor_identity.chat_row_before(),
     visitor_identity.chat_row_after(),
     visitor_identity.chat_row_leaves(),
     visitor_identity.attach_chat_table(regclass, name, name, name, name, name, name, name, name, name, text, text),
+    visitor_identity.attach_visitor_table(regclass, name, name, text, text),
+    visitor_identity.rows_left_behind(regclass, text, uuid, uuid),
     visitor_identity.detach_table(regclass, boolean),
+    visitor_identity.backfill_begin(regclass),
+    visitor_identity.backfill_batch(regclass, integer),
     visitor_identity.create_chat_store(name),
     visitor_identity.search_history(text, text, text, integer, timestamptz, regclass, jsonb),
     visitor_identity.explain_resolution(text, text, text, uuid, text, text),
@@ -66,6 +85,8 @@ revoke execute on function
     visitor_identity.rename_channel_user(text, text, text, text, text),
     visitor_identity.unattached_tables(),
     visitor_identity.check_integrity(),
+    visitor_identity.unusable_identifiers(text, text, text, text, text),
+    visitor_identity.find_anomalies(),
     visitor_identity.add_signature_key(text, text, text),
     visitor_identity.retire_signature_key(bigint, text),
     visitor_identity.verify_visitor_fields(jsonb, text),
@@ -74,9 +95,16 @@ revoke execute on function
     visitor_identity.unregister_device(text, text, text),
     visitor_identity.push_targets(uuid, text, text),
     visitor_identity.prune_devices(interval, text),
+    visitor_identity.visitor_payload(uuid, text, text),
+    visitor_identity.bot_payload(anyelement, jsonb),
+    visitor_identity.external_user_id(uuid, text, text),
+    visitor_identity.visitor_graph(uuid, text, integer),
+    visitor_identity.visitor_history(uuid, text),
     visitor_identity.export_visitor(uuid, text),
     visitor_identity.forget_visitor(uuid, text, jsonb, text)
 from public;
+
+revoke execute on procedure visitor_identity.backfill_chats(regclass, integer) from public;
 
 create function visitor_identity.grant_access(role name, level text)
 returns void
@@ -123,11 +151,15 @@ begin
             grant execute on function
                 visitor_identity.resolve_visitor(text, text, text, uuid, text, text),
                 visitor_identity.resolve_visitor_detail(text, text, text, uuid, text, text),
+                visitor_identity.resolve_visitors(text[], text[], text[], uuid[], text[], text),
                 visitor_identity.verify_visitor_fields(jsonb, text),
                 visitor_identity.authorize_visitor(jsonb, uuid, text, text, text, text),
                 visitor_identity.register_device(uuid, text, text, text, text, text),
                 visitor_identity.unregister_device(text, text, text),
-                visitor_identity.push_targets(uuid, text, text)
+                visitor_identity.push_targets(uuid, text, text),
+                visitor_identity.visitor_payload(uuid, text, text),
+                visitor_identity.bot_payload(anyelement, jsonb),
+                visitor_identity.external_user_id(uuid, text, text)
             to %I', role);
     end if;
     if level = 'admin' then
@@ -135,7 +167,10 @@ begin
             grant execute on function
                 visitor_identity.derive_visitor_id(text, text),
                 visitor_identity.attach_chat_table(regclass, name, name, name, name, name, name, name, name, name, text, text),
+                visitor_identity.attach_visitor_table(regclass, name, name, text, text),
                 visitor_identity.detach_table(regclass, boolean),
+                visitor_identity.backfill_begin(regclass),
+                visitor_identity.backfill_batch(regclass, integer),
                 visitor_identity.create_chat_store(name),
                 visitor_identity.explain_resolution(text, text, text, uuid, text, text),
                 visitor_identity.undo_rebind(bigint, text),
@@ -143,19 +178,25 @@ begin
                 visitor_identity.rename_channel_user(text, text, text, text, text),
                 visitor_identity.unattached_tables(),
                 visitor_identity.check_integrity(),
+                visitor_identity.unusable_identifiers(text, text, text, text, text),
+                visitor_identity.find_anomalies(),
                 visitor_identity.add_signature_key(text, text, text),
                 visitor_identity.retire_signature_key(bigint, text),
                 visitor_identity.prune_devices(interval, text),
+                visitor_identity.visitor_graph(uuid, text, integer),
+                visitor_identity.visitor_history(uuid, text),
                 visitor_identity.export_visitor(uuid, text),
                 visitor_identity.forget_visitor(uuid, text, jsonb, text)
             to %I', role);
+        execute format('grant execute on procedure visitor_identity.backfill_chats(regclass, integer) to %I', role);
         execute format('
             grant select on
                 visitor_identity.visitor, visitor_identity.provided_identity,
                 visitor_identity.channel_identity, visitor_identity.former_channel_identity,
                 visitor_identity.rebind, visitor_identity.rebind_row,
                 visitor_identity.pending_rebind, visitor_identity.attached_table,
-                visitor_identity.visitor_fields, visitor_identity.device
+                visitor_identity.visitor_fields, visitor_identity.device,
+                visitor_identity.refused_link, visitor_identity.anomalies, visitor_identity.statistics
             to %I', role);
         execute format('
             grant select, insert, update, delete on
@@ -169,7 +210,7 @@ $$;
 revoke execute on function visitor_identity.grant_access(name, text) from public;
 
 comment on function visitor_identity.grant_access(name, text) is
-'Gives a role what it needs. reader: find_visitor, search_history and the views of the tables attached so far. application: also resolve_visitor, authorize_visitor, registering devices and push_targets. admin: also attaching, policies, adding signature keys, telling and forgetting a person, and reading the identity tables; the keys are read by nobody. Roles are not created; run it again after attaching another table. For superusers. VOLATILE. Errors: 22023, 42704.';
+'Gives a role what it needs. reader: find_visitor, search_history and the views of the tables attached so far. application: also resolve_visitor, authorize_visitor, registering devices, push_targets and the payloads. admin: also visitor_graph and visitor_history, telling and forgetting a person, attaching, policies, adding signature keys and reading the identity tables; the keys are read by nobody. Roles are not created; run it again after attaching another table. For superusers. VOLATILE. Errors: 22023, 42704.';
 
 select pg_catalog.pg_extension_config_dump('visitor_identity.account', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.channel', 'where not built_in');
@@ -182,10 +223,16 @@ select pg_catalog.pg_extension_config_dump('visitor_identity.rebind', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.rebind_rebind_id_seq', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.rebind_row', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.pending_rebind', '');
+select pg_catalog.pg_extension_config_dump(
+    'visitor_identity.backfill_queue',
+    'where exists (select from pg_catalog.pg_class as c where c.oid = attached)'
+);
 select pg_catalog.pg_extension_config_dump('visitor_identity.signature_key', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.signature_key_key_id_seq', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.visitor_fields', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.device', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.refused_link', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.refused_link_refused_id_seq', '');
 select pg_catalog.pg_extension_config_dump(
     'visitor_identity.attached_table',
     'where exists (select from pg_catalog.pg_class as c where c.oid = attached)'

@@ -1,4 +1,4 @@
--- Chat tables: the trigger functions, attaching and detaching, the ready-made store, the search bar.
+-- The application's tables: the trigger functions, attaching and detaching, the ready-made store, the search bar.
 
 create function visitor_identity.chat_row_before()
 returns trigger
@@ -6,7 +6,7 @@ language c security definer
 as 'MODULE_PATHNAME', 'chat_row_before_wrapper';
 
 comment on function visitor_identity.chat_row_before() is
-'Trigger function of attached tables: decides the row''s visitor and binds its identifiers. Supersedes nobody.';
+'Trigger function of attached tables: decides the row''s visitor and, for a chat, binds its identifiers. Supersedes nobody.';
 
 create function visitor_identity.chat_row_after()
 returns trigger
@@ -46,6 +46,21 @@ as 'MODULE_PATHNAME', 'attach_chat_table_wrapper';
 comment on function visitor_identity.attach_chat_table(regclass, name, name, name, name, name, name, name, name, name, text, text) is
 'Makes a chat table follow its visitors: triggers on the table, the views <table>_history (closed chats) and <table>_workspace (open chats) beside it. Column arguments are the table''s own names; a default name is skipped where there is no such column. closed_when: a condition for closed chats, names schema-qualified. fixed_account: the account of all rows, where no column says it. For the table''s owner. VOLATILE. Errors: 42501, 42703, 42704, 55000.';
 
+create function visitor_identity.attach_visitor_table(
+    visitor_table regclass,
+    visitor_id name default 'visitor_id',
+    account name default 'account',
+    on_clash text default 'refuse',
+    fixed_account text default null
+)
+returns void
+language c volatile
+set search_path = pg_catalog, pg_temp
+as 'MODULE_PATHNAME', 'attach_visitor_table_wrapper';
+
+comment on function visitor_identity.attach_visitor_table(regclass, name, name, text, text) is
+'Makes any other table with a visitor_id (tickets, notes, preferences) follow its visitors: its rows move with a rebinding, and a superseded visitor_id that is written later is replaced. on_clash: what happens when rows of both visitors have the same unique key. refuse: the rebinding is refused, the visitor stays (note rebind_clash). move_or_keep_target: such a row stays with the former visitor, all others move; nothing is ever deleted. fixed_account: the account of all rows, where no column says it. For the table''s owner. VOLATILE. Errors: 22023, 42501, 42703, 42704, 55000.';
+
 create function visitor_identity.detach_table(
     attached_table regclass,
     keep_origin boolean default false
@@ -56,7 +71,88 @@ set search_path = pg_catalog, pg_temp
 as 'MODULE_PATHNAME', 'detach_table_wrapper';
 
 comment on function visitor_identity.detach_table(regclass, boolean) is
-'Takes an attachment back: drops the two views and the triggers, and the origin column if attaching added it, unless keep_origin. For the table''s owner. VOLATILE. Errors: 42501, 55000; 2BP01 while other objects use the views.';
+'Takes an attachment of either kind back: drops the triggers, and of a chat table the two views and the origin column if attaching added it, unless keep_origin. For the table''s owner. VOLATILE. Errors: 42501, 55000; 2BP01 while other objects use the views.';
+
+create function visitor_identity.backfill_begin(chat_table regclass)
+returns bigint
+language c volatile
+set search_path = pg_catalog, pg_temp
+as 'MODULE_PATHNAME', 'backfill_begin_wrapper';
+
+comment on function visitor_identity.backfill_begin(regclass) is
+'A step of backfill_chats: queues the chats of an attached table that have no origin yet, unless chats are waiting from an interrupted backfill; returns how many wait. For the table''s owner. VOLATILE. Errors: 42501, 55000, 25006.';
+
+create function visitor_identity.backfill_batch(
+    chat_table regclass,
+    batch_size integer
+)
+returns table (
+    taken bigint,
+    resolved bigint
+)
+language c volatile rows 1
+set search_path = pg_catalog, pg_temp
+as 'MODULE_PATHNAME', 'backfill_batch_wrapper';
+
+comment on function visitor_identity.backfill_batch(regclass, integer) is
+'A step of backfill_chats: gives the next chats of the queue their visitors, as if each arrived now, and returns how many left the queue (0: it is empty) and how many were resolved. For the table''s owner. VOLATILE. Errors: 22023, 42501, 55000, 25006, 40001.';
+
+-- Without a SET clause, which would forbid COMMIT; so every name and operator is qualified.
+create procedure visitor_identity.backfill_chats(
+    chat_table regclass,
+    batch_size integer default 1000
+)
+language plpgsql
+as $$
+declare
+    waiting bigint;
+    taken bigint;
+    resolved bigint;
+    seen bigint := 0;
+    passed_over bigint := 0;
+    attempt integer;
+    started timestamptz := pg_catalog.clock_timestamp();
+    reported timestamptz := pg_catalog.clock_timestamp();
+    rate numeric;
+begin
+    waiting := visitor_identity.backfill_begin(chat_table);
+    commit;
+    loop
+        attempt := 1;
+        loop
+            begin
+                select b.taken, b.resolved
+                into taken, resolved
+                from visitor_identity.backfill_batch(chat_table, batch_size) as b;
+                exit;
+            exception
+                when serialization_failure or deadlock_detected then
+                    if attempt operator(pg_catalog.>=) 10 then
+                        raise;
+                    end if;
+            end;
+            attempt := attempt operator(pg_catalog.+) 1;
+        end loop;
+        commit;
+        exit when taken operator(pg_catalog.=) 0::bigint;
+        seen := seen operator(pg_catalog.+) taken;
+        passed_over := passed_over operator(pg_catalog.+) taken operator(pg_catalog.-) resolved;
+        if pg_catalog.clock_timestamp() operator(pg_catalog.>)
+            (reported operator(pg_catalog.+) '5 seconds'::pg_catalog.interval)
+        then
+            reported := pg_catalog.clock_timestamp();
+            rate := seen::numeric operator(pg_catalog./)
+                pg_catalog.date_part('epoch', reported operator(pg_catalog.-) started)::numeric;
+            raise notice '% of % chats, % a second, % s left', seen, waiting, pg_catalog.round(rate),
+                pg_catalog.round((waiting operator(pg_catalog.-) seen)::numeric operator(pg_catalog./) rate);
+        end if;
+    end loop;
+    raise notice 'backfill of % complete: % chats, of them % passed over', chat_table, seen, passed_over;
+end
+$$;
+
+comment on procedure visitor_identity.backfill_chats(regclass, integer) is
+'Gives the chats that a table had before it was attached their visitors, as if they had arrived live in the order of opened_at, batch by batch in transactions of their own, and says how far it is. Interrupted, it goes on where it was when it is called again. Chats of an account that does not exist are passed over. Call it outside of a transaction, as the table''s owner. Errors: 22023, 42501, 55000, 25006; 2D000 inside a transaction.';
 
 create function visitor_identity.create_chat_store(schema name default 'chat')
 returns void

@@ -38,6 +38,29 @@ as 'MODULE_PATHNAME', 'resolve_visitor_detail_wrapper';
 comment on function visitor_identity.resolve_visitor_detail(text, text, text, uuid, text, text) is
 'As resolve_visitor, with one row that says how: outcome (authorized, switched, created, recognized), basis (provided, channel, cookie, none), the absorbed visitors, the rebindings, how many chats moved, and note codes. VOLATILE. Errors as resolve_visitor.';
 
+create function visitor_identity.resolve_visitors(
+    provided_visitor_ids text[] default null,
+    channel_types text[] default null,
+    channel_user_ids text[] default null,
+    visitor_ids uuid[] default null,
+    channel_ids text[] default null,
+    account text default null
+)
+returns table (
+    request bigint,
+    visitor_id uuid,
+    outcome text,
+    basis text,
+    notes text[],
+    refused_sqlstate text,
+    refused_message text
+)
+language c volatile security definer rows 1000
+as 'MODULE_PATHNAME', 'resolve_visitors_wrapper';
+
+comment on function visitor_identity.resolve_visitors(text[], text[], text[], uuid[], text[], text) is
+'resolve_visitor for many independent requests, for ingestion: one array an argument, one element a request, one row a request in their order. A request that resolve_visitor would refuse gives outcome refused with the SQLSTATE and message, changes nothing, and stops no other. VOLATILE; known visitors are answered without any write, also in a read-only transaction. Errors: 22023 for arrays of different lengths, 42501, 42704, 25006, 40001.';
+
 create function visitor_identity.find_visitor(
     provided_visitor_id text default null,
     channel_type text default null,

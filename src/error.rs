@@ -37,8 +37,18 @@ pub enum IdentityError {
     TwoPeople,
     /// 22023: not an age of registrations.
     BadAge,
+    /// 22023: the arrays of many requests have different lengths.
+    ArraysDiffer,
+    /// 22023: a batch of no chats.
+    BadBatchSize,
+    /// 22023: a number below the least that an option takes.
+    BadNumber { option: &'static str, least: i64 },
+    /// 22023: a name that no account can have.
+    BadAccountName,
     /// 22023: a page of no rows.
     BadPageSize,
+    /// 22023: a drawing of nobody.
+    BadMostNodes,
     /// 22023: a signature over what is no identifier.
     SignedIdUnusable,
     /// 22023: a key without a text.
@@ -61,6 +71,8 @@ pub enum IdentityError {
     MalformedUuid,
     /// 22P02: no signed visitor fields; why.
     MalformedVisitor(String),
+    /// 22P02: no messages of a chat; why.
+    MalformedMessages(String),
     /// 42704: no such account.
     UnknownAccount,
     /// 42704: no such visitor, or one that was forgotten.
@@ -87,6 +99,10 @@ pub enum IdentityError {
     ReadOnlyRegistration,
     /// 40001: retry the transaction.
     Serialization,
+    /// 40001: rows that clash on a unique key were committed while rows were moved.
+    ClashAppeared,
+    /// 55000: the account of a row of a visitor table cannot change.
+    AccountOfRowChanged,
     /// XX000: something that cannot happen.
     Internal(String),
 }
@@ -106,6 +122,17 @@ impl IdentityError {
             detail: detail.to_owned(),
             hint: hint.to_owned(),
         }
+    }
+
+    /// The SQLSTATE and the message, for who is told of an error without it being raised.
+    pub fn sqlstate_and_message(self) -> (String, String) {
+        let report = self.report_parts();
+        let code = report.code as i32;
+        // Five characters of six bits each, the first in the lowest bits (PostgreSQL, MAKE_SQLSTATE).
+        let sqlstate = (0..5)
+            .filter_map(|place| char::from_u32(((code >> (6 * place)) & 0x3f) as u32 + 0x30))
+            .collect();
+        (sqlstate, report.message)
     }
 
     fn report_parts(self) -> Report {
@@ -200,10 +227,40 @@ impl IdentityError {
                 "It is an interval of at least an hour: registrations are kept up to the hour.",
                 "Pass the time after which the push services give tokens up, for instance 270 days.",
             ),
+            Self::BadNumber { option, least } => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                &format!("invalid value for {option}"),
+                &format!("It is a number from {least}."),
+                "Pass a larger number.",
+            ),
+            Self::BadAccountName => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "invalid value for account",
+                "The name of an account is not empty, and has no blanks at its ends.",
+                "Trim the name.",
+            ),
+            Self::ArraysDiffer => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "the arrays differ in length",
+                "Each array has one element a request, NULL where the request has no such identifier.",
+                "Leave an array NULL that no request needs.",
+            ),
+            Self::BadBatchSize => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "invalid value for batch_size",
+                "A batch has at least one chat.",
+                "Pass a number from 1; other sessions wait for no more than one batch.",
+            ),
             Self::BadPageSize => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 "invalid value for page_size",
                 "A page has at least one chat.",
+                "Pass a number from 1.",
+            ),
+            Self::BadMostNodes => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "invalid value for most_nodes",
+                "A graph has at least the visitor himself.",
                 "Pass a number from 1.",
             ),
             Self::SignedIdUnusable => parts(
@@ -241,6 +298,12 @@ impl IdentityError {
                 "malformed signed visitor fields",
                 &format!("Reason: {reason}."),
                 "Pass an object with \"fields\", \"expires\" and \"hash\", or the flat form with \"crc\".",
+            ),
+            Self::MalformedMessages(reason) => parts(
+                ERRCODE_INVALID_TEXT_REPRESENTATION,
+                "malformed messages",
+                &format!("Reason: {reason}."),
+                "Pass an array of objects with \"id\", \"kind\" and \"text\", and \"data\" if there are any.",
             ),
             Self::SignatureRequired => parts(
                 ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
@@ -341,6 +404,18 @@ impl IdentityError {
                 "could not serialize access due to a concurrent authorization",
                 "Another transaction is rebinding the same visitor.",
                 "Retry the transaction.",
+            ),
+            Self::ClashAppeared => parts(
+                ERRCODE_T_R_SERIALIZATION_FAILURE,
+                "could not serialize access due to a concurrent change of a unique key",
+                "A row of an attached table got the unique key of one that was to be moved.",
+                "Retry the transaction; if that does not help, look for a trigger of the table that breaks a unique key itself.",
+            ),
+            Self::AccountOfRowChanged => parts(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "the account of a visitor's row cannot change",
+                "A row belongs to a visitor of its account.",
+                "Insert the row into the other account and delete it here.",
             ),
             Self::Internal(message) => parts(
                 ERRCODE_INTERNAL_ERROR,

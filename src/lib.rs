@@ -6,7 +6,11 @@
 mod api;
 mod device;
 mod error;
+mod graph;
 mod identifier;
+mod instant;
+mod payload;
+mod provenance;
 mod resolution;
 mod settings;
 mod signature;
@@ -53,5 +57,12 @@ extension_sql_file!(
     requires = ["operation"]
 );
 extension_sql_file!("../sql/push.sql", name = "push", requires = ["signature"]);
-extension_sql_file!("../sql/privacy.sql", name = "privacy", requires = ["push"]);
+extension_sql_file!("../sql/payload.sql", name = "payload", requires = ["push"]);
+extension_sql_file!(
+    "../sql/inspect.sql",
+    name = "inspect",
+    requires = ["payload"]
+);
+extension_sql_file!("../sql/audit.sql", name = "audit", requires = ["inspect"]);
+extension_sql_file!("../sql/privacy.sql", name = "privacy", requires = ["audit"]);
 extension_sql_file!("../sql/access.sql", name = "access", requires = ["privacy"]);

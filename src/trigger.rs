@@ -1,4 +1,4 @@
-//! The triggers on attached chat tables (design section 4).
+//! The triggers on attached tables (design section 4).
 //! May touch: the row at hand, through PostgreSQL's trigger interface; all else through `store`.
 //!
 //! BEFORE decides the row and at most binds; superseding and moving happen in AFTER, because a row that was decided may
@@ -16,7 +16,7 @@ use crate::store::resolve::{
     complete, facts_of_plain_row, keep_without_waiting, prepare, prepare_plain_row,
     provided_visitor_of_row, request_of_row, survivor, transaction_ended, Prepared, Stance,
 };
-use crate::store::spi::{as_role, connect, from_pg, to_pg};
+use crate::store::spi::{as_role, connect, from_pg, to_pg, Mode};
 use pgrx::datum::{FromDatum, IntoDatum};
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -114,6 +114,10 @@ impl Row {
 
     fn optional_text(&self, column: Option<i32>) -> Option<String> {
         column.and_then(|column| self.text(column))
+    }
+
+    fn optional_uuid(&self, column: Option<i32>) -> Option<Uuid> {
+        column.and_then(|column| self.uuid(column))
     }
 
     /// A uuid column.
@@ -297,7 +301,7 @@ fn is_moving_partition(row: Row, shape: &RowShape, account: &str) -> bool {
         };
         leaving.table == table
             && visitor.is_some()
-            && (leaving.origin == row.uuid(shape.origin) || leaving.origin.is_none())
+            && (leaving.origin == row.optional_uuid(shape.origin) || leaving.origin.is_none())
             && (leaving.visitor == visitor || authorized_on_the_way())
     })
 }
@@ -310,7 +314,7 @@ fn before_insert(call: &Call, shape: &RowShape) -> Result<Settled, IdentityError
     let account = row.account(shape)?;
     let identifiers = row.identifiers(shape);
     let visitor_id = row.uuid(shape.visitor);
-    let origin = row.uuid(shape.origin);
+    let origin = row.optional_uuid(shape.origin);
     let (policy, mut request) = request_of_row(&account, identifiers.raw(visitor_id))?;
     let moves = is_moving_partition(row, shape, &account);
     let mut keeps = moves;
@@ -344,14 +348,60 @@ fn before_insert(call: &Call, shape: &RowShape) -> Result<Settled, IdentityError
         );
         visitor
     };
-    let fill_account = shape
-        .account
-        .is_some_and(|column| row.text(column).is_none());
     Ok(Settled {
         visitor,
         origin: origin.or(Some(visitor)),
-        account: fill_account.then_some(account),
+        account: account_to_fill_in(row, shape, account),
     })
+}
+
+/// The account, where the row has a column for it that is NULL.
+fn account_to_fill_in(row: Row, shape: &RowShape, account: String) -> Option<String> {
+    let is_null = |column| row.text(column).is_none();
+    shape.account.is_some_and(is_null).then_some(account)
+}
+
+/// A row of a visitor table follows its visitor and decides nothing; one without a visitor is left alone.
+fn visitor_row(call: &Call, shape: &RowShape) -> Result<Option<Settled>, IdentityError> {
+    let row = call.new;
+    let wanted = row.uuid(shape.visitor).filter(|id| !is_no_visitor(*id));
+    let left = call.old.and_then(|old| old.uuid(shape.visitor));
+    if let (Some(old), Some(column), Some(_), Some(_)) = (call.old, shape.account, left, wanted) {
+        if row.text(column) != old.text(column) {
+            return Err(IdentityError::AccountOfRowChanged);
+        }
+    }
+    let Some(wanted) = wanted.filter(|wanted| left != Some(*wanted)) else {
+        return Ok(None);
+    };
+    if left.is_some_and(|left| is_moving(left, wanted)) {
+        return Ok(None);
+    }
+    let account = row.account(shape)?;
+    let visitor = if call.old.is_none() && is_moving_partition(row, shape, &account) {
+        // Also a row that a rebinding left with a former visitor stays where it is. The lock, where it is to be had
+        // without waiting, lets whoever rebinds the visitor find the row in its new partition.
+        keep_without_waiting(&account, wanted)?;
+        wanted
+    } else {
+        // Where the row stays with its visitor nothing is locked, as for a chat.
+        let survivor = match left {
+            Some(_) => survivor(&account, wanted)?.map(|visitor| visitor.id),
+            None => None,
+        };
+        match survivor.filter(|survivor| Some(*survivor) == left) {
+            Some(same) => same,
+            None => {
+                let (policy, request) = request_of_row(&account, RawRequest::default())?;
+                prepare_plain_row(&policy, &plain(&request, survivor.or(Some(wanted))))?
+            }
+        }
+    };
+    Ok(Some(Settled {
+        visitor,
+        origin: None,
+        account: account_to_fill_in(row, shape, account),
+    }))
 }
 
 /// The row appears to be authorized, to change its channel, or to be written back with an old visitor_id.
@@ -447,7 +497,7 @@ fn before_update(
     };
     Ok(Some(Settled {
         visitor,
-        origin: old.uuid(shape.origin).or(left).or(Some(visitor)),
+        origin: old.optional_uuid(shape.origin).or(left).or(Some(visitor)),
         account: None,
     }))
 }
@@ -462,7 +512,7 @@ fn is_authorized(
 ) -> Result<bool, IdentityError> {
     for request in [was, is] {
         if request.provided.is_some() && visitor.is_some() {
-            let bound = provided_visitor_of_row(policy, request)?;
+            let bound = provided_visitor_of_row(Mode::Write, policy, request)?;
             if bound.is_some() && bound == visitor {
                 return Ok(true);
             }
@@ -482,9 +532,9 @@ fn rewritten(row: Row, shape: &RowShape, settled: Settled) -> pg_sys::HeapTuple 
     if row.uuid(shape.visitor) != Some(settled.visitor) {
         set(shape.visitor, to_pg(settled.visitor).into_datum());
     }
-    if let Some(origin) = settled.origin {
-        if row.uuid(shape.origin) != Some(origin) {
-            set(shape.origin, to_pg(origin).into_datum());
+    if let (Some(column), Some(origin)) = (shape.origin, settled.origin) {
+        if row.uuid(column) != Some(origin) {
+            set(column, to_pg(origin).into_datum());
         }
     }
     if let (Some(column), Some(account)) = (shape.account, settled.account) {
@@ -540,6 +590,7 @@ fn before(call: &Call) -> Result<pg_sys::HeapTuple, IdentityError> {
     let settled = connect(|| {
         let shape = row_shape(call.relation)?;
         let settled = match call.old {
+            _ if !shape.table.is_of_chats() => visitor_row(call, &shape)?,
             None => Some(before_insert(call, &shape)?),
             Some(old) => before_update(call, old, &shape)?,
         };
@@ -579,7 +630,7 @@ fn before_delete(call: &Call) -> Result<(), IdentityError> {
         let leaving = Leaving {
             table: shape.table.relation,
             visitor: call.new.uuid(shape.visitor),
-            origin: call.new.uuid(shape.origin),
+            origin: call.new.optional_uuid(shape.origin),
         };
         LEAVING.with(|slot| slot.borrow_mut().replace(leaving));
         Ok(())

@@ -1,10 +1,16 @@
 //! The SQL functions, by topic: arguments in, rows or errors out, nothing else. Their SQL declarations are in `sql/`.
 
 mod attach;
+mod audit;
+mod backfill;
+mod bulk;
 mod check;
 mod device;
 mod history;
+mod inspect;
+mod json;
 mod operation;
+mod payload;
 mod privacy;
 mod resolve;
 mod signature;

@@ -1,7 +1,7 @@
 //! Signed visitor fields as SQL functions: verify, authorize, and the keys.
 
+use super::json::json_text;
 use super::{reported, Answer};
-use crate::error::IdentityError;
 use crate::resolution::RawRequest;
 use crate::settings::effective_account;
 use crate::store::signature::{
@@ -10,29 +10,13 @@ use crate::store::signature::{
 use crate::store::spi::{from_pg, to_pg};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{direct_function_call, AnyElement};
+use pgrx::AnyElement;
 
 /// Seconds between the epochs of Unix and of PostgreSQL.
 const POSTGRES_EPOCH: i64 = 946_684_800;
 
 fn unix_seconds(time: pg_sys::TimestampTz) -> i64 {
     time.div_euclid(1_000_000).saturating_add(POSTGRES_EPOCH)
-}
-
-/// The text of a `jsonb` argument. The type of pgrx panics at numbers and depths that `serde_json` does not read.
-pub(super) fn json_text(value: Option<AnyElement>) -> Result<Option<String>, IdentityError> {
-    let Some(value) = value else {
-        return Ok(None);
-    };
-    // SAFETY: the argument is declared jsonb, in sql/, and is not NULL.
-    let text = unsafe {
-        direct_function_call::<&std::ffi::CStr>(pg_sys::jsonb_out, &[Some(value.datum())])
-    };
-    let text = text.and_then(|text| text.to_str().ok()).map(str::to_owned);
-    match text {
-        Some(text) => Ok(Some(text)),
-        None => Err(IdentityError::Internal("jsonb without a text".into())),
-    }
 }
 
 #[pg_extern(sql = false)]

@@ -3,6 +3,7 @@
 
 use super::attach::owner_of_extension;
 use super::attachment::key_as_json;
+use super::identity::survivor;
 use super::policy::policy;
 use super::spi::{as_role, connect, Mode, Statement, Value};
 use super::statement;
@@ -67,14 +68,6 @@ impl Meanings {
         all
     }
 }
-
-statement!(
-    SURVIVOR,
-    "select coalesce(v.superseded_by, v.visitor_id), v.forgotten
-    from visitor_identity.visitor as v
-    where v.account operator(pg_catalog.=) $1
-        and v.visitor_id operator(pg_catalog.=) $2"
-);
 
 statement!(
     MOVED_FROM,
@@ -225,8 +218,7 @@ fn find_visitor_id(
         };
     };
     let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor_id))];
-    let rows = SURVIVOR.with(|statement| statement.run(Mode::ReadOnly, &values))?;
-    let Some(survivor) = rows.uuid(0, 1).filter(|_| !rows.truth(0, 2)) else {
+    let Some(survivor) = survivor(Mode::ReadOnly, account, visitor_id)? else {
         return Ok(());
     };
     let moved = MOVED_FROM.with(|statement| statement.run(Mode::ReadOnly, &values))?;

@@ -7,26 +7,108 @@ use crate::error::IdentityError;
 use crate::resolution::{
     computed_id, holder_of_computed_id, ChannelKey, Facts, Holder, Policy, Request, Target, Visitor,
 };
+use std::collections::{BTreeMap, HashSet};
 use std::mem::ManuallyDrop;
 use uuid::Uuid;
+
+statement!(
+    SURVIVOR,
+    "select s.visitor_id
+    from visitor_identity.visitor as v
+    join visitor_identity.visitor as s
+        on s.account operator(pg_catalog.=) v.account
+        and s.visitor_id operator(pg_catalog.=) coalesce(v.superseded_by, v.visitor_id)
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2
+        and not v.forgotten
+        and not s.forgotten"
+);
+
+/// The canonical visitor of a visitor_id; None for the unknown and the forgotten.
+pub fn survivor(mode: Mode, account: &str, visitor: Uuid) -> Result<Option<Uuid>, IdentityError> {
+    let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor))];
+    let rows = SURVIVOR.with(|statement| statement.run(mode, &values))?;
+    Ok(rows.uuid(0, 1))
+}
 
 /// The statements that read the facts, one for every combination of identifiers, made at their first use: a request
 /// pays for the probes of the identifiers that it has.
 struct FactStatements([std::cell::OnceCell<Statement>; 8]);
 
-thread_local! {
-    static FACTS: ManuallyDrop<FactStatements> =
-        const { ManuallyDrop::new(FactStatements([const { std::cell::OnceCell::new() }; 8])) };
+impl FactStatements {
+    const fn none() -> Self {
+        Self([const { std::cell::OnceCell::new() }; 8])
+    }
+
+    fn run(
+        &self,
+        given: [bool; 3],
+        source: &Source,
+        mode: Mode,
+        values: &[Value<'_>],
+    ) -> Result<Rows, IdentityError> {
+        let [provided, channel, cookie] = given;
+        let index = usize::from(provided) | usize::from(channel) << 1 | usize::from(cookie) << 2;
+        let slot = self
+            .0
+            .get(index)
+            .ok_or_else(|| IdentityError::Internal("no statement for these facts".into()))?;
+        slot.get_or_init(|| Statement::over_table(facts_text(given, source)))
+            .run(mode, values)
+    }
 }
+
+thread_local! {
+    static FACTS: ManuallyDrop<FactStatements> = const { ManuallyDrop::new(FactStatements::none()) };
+    static FACTS_OF_MANY: ManuallyDrop<FactStatements> =
+        const { ManuallyDrop::new(FactStatements::none()) };
+}
+
+/// Where a statement for facts finds the identifiers of its request or requests. The account is $1 in both.
+struct Source {
+    from: &'static str,
+    provided: &'static str,
+    channel_type: &'static str,
+    channel_id: &'static str,
+    channel_user_id: &'static str,
+    cookie: &'static str,
+    order: &'static str,
+}
+
+const ONE_REQUEST: Source = Source {
+    from: "(select) as request",
+    provided: "$2",
+    channel_type: "$3",
+    channel_id: "$4",
+    channel_user_id: "$5",
+    cookie: "$6",
+    order: "",
+};
+
+const MANY_REQUESTS: Source = Source {
+    from: "rows from (
+            pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
+            pg_catalog.unnest($5), pg_catalog.unnest($6)
+        ) with ordinality as q (
+            provided_visitor_id, channel_type, channel_id, channel_user_id, cookie, number
+        )",
+    provided: "q.provided_visitor_id",
+    channel_type: "q.channel_type",
+    channel_id: "q.channel_id",
+    channel_user_id: "q.channel_user_id",
+    cookie: "q.cookie",
+    order: "order by q.number",
+};
 
 // The second probe stands in a sub-select with a limit: as a plain join, a plan made while the table was small reads
 // every visitor of the account.
-fn facts_text(provided: bool, channel: bool, cookie: bool) -> String {
-    let pick = |given: bool, text: &'static str, otherwise: &'static str| {
+fn facts_text(given: [bool; 3], source: &Source) -> String {
+    let [provided, channel, cookie] = given;
+    let pick = |given: bool, text: &str, otherwise: &str| {
         if given {
-            text
+            text.to_owned()
         } else {
-            otherwise
+            otherwise.to_owned()
         }
     };
     let channel_state = channel && provided;
@@ -50,11 +132,14 @@ fn facts_text(provided: bool, channel: bool, cookie: bool) -> String {
                 where r.account operator(pg_catalog.=) $1
                     and ({owed})
             )
-        from (select) as request
+        from {source_from}
         {provided_join}
         {channel_join}
         {channel_state_join}
-        {cookie_join}",
+        {cookie_join}
+        {order}",
+        source_from = source.from,
+        order = source.order,
         provided_columns = pick(
             provided,
             "p.visitor_id, p.verified_at is not null",
@@ -121,18 +206,24 @@ fn facts_text(provided: bool, channel: bool, cookie: bool) -> String {
         },
         provided_join = pick(
             provided,
-            "left join visitor_identity.provided_identity as p
+            &format!(
+                "left join visitor_identity.provided_identity as p
                 on p.account operator(pg_catalog.=) $1
-                and p.provided_visitor_id operator(pg_catalog.=) $2",
+                and p.provided_visitor_id operator(pg_catalog.=) {}",
+                source.provided
+            ),
             "",
         ),
         channel_join = pick(
             channel,
-            "left join visitor_identity.channel_identity as c
+            &format!(
+                "left join visitor_identity.channel_identity as c
                 on c.account operator(pg_catalog.=) $1
-                and c.channel_user_id operator(pg_catalog.=) $5
-                and c.channel_type operator(pg_catalog.=) $3
-                and c.channel_id operator(pg_catalog.=) $4",
+                and c.channel_user_id operator(pg_catalog.=) {}
+                and c.channel_type operator(pg_catalog.=) {}
+                and c.channel_id operator(pg_catalog.=) {}",
+                source.channel_user_id, source.channel_type, source.channel_id
+            ),
             "",
         ),
         channel_state_join = pick(
@@ -148,9 +239,10 @@ fn facts_text(provided: bool, channel: bool, cookie: bool) -> String {
         ),
         cookie_join = pick(
             cookie,
-            "left join visitor_identity.visitor as k
+            &format!(
+                "left join visitor_identity.visitor as k
                 on k.account operator(pg_catalog.=) $1
-                and k.visitor_id operator(pg_catalog.=) $6
+                and k.visitor_id operator(pg_catalog.=) {}
             left join lateral (
                 select v.visitor_id, v.identified, v.claimed_by, v.forgotten
                 from visitor_identity.visitor as v
@@ -158,6 +250,8 @@ fn facts_text(provided: bool, channel: bool, cookie: bool) -> String {
                     and v.visitor_id operator(pg_catalog.=) k.superseded_by
                 limit 1
             ) as s on true",
+                source.cookie
+            ),
             "",
         ),
     )
@@ -351,8 +445,6 @@ fn all_facts(mode: Mode, account: &str, request: &Request) -> Result<Facts, Iden
     if given == [false; 3] {
         return Ok(Facts::default());
     }
-    let [provided, channel, cookie] = given;
-    let index = usize::from(provided) | usize::from(channel) << 1 | usize::from(cookie) << 2;
     let key = request.channel.as_ref();
     let values = [
         Value::Text(Some(account)),
@@ -362,30 +454,75 @@ fn all_facts(mode: Mode, account: &str, request: &Request) -> Result<Facts, Iden
         Value::Text(key.map(|key| key.channel_user_id.as_str())),
         Value::Uuid(request.cookie),
     ];
-    let rows = FACTS.with(|statements| {
-        let FactStatements(statements) = &**statements;
-        let slot = statements
-            .get(index)
-            .ok_or_else(|| IdentityError::Internal("no statement for these facts".into()))?;
-        slot.get_or_init(|| Statement::over_table(facts_text(provided, channel, cookie)))
-            .run(mode, &values)
-    })?;
-    Ok(Facts {
-        provided: rows.uuid(0, 1),
-        provided_verified: rows.truth(0, 2),
-        channel: visitor(&rows, 3),
-        cookie: visitor(&rows, 7),
-        pending: rows.truth(0, 11),
-    })
+    let rows = FACTS.with(|statements| statements.run(given, &ONE_REQUEST, mode, &values))?;
+    Ok(facts_in(&rows, 0))
 }
 
-/// A visitor from four columns: id, identified, claimed_by, forgotten.
+/// Reads all facts about many requests in one statement; the answers are in the order of the requests.
+pub fn facts_of_many(
+    mode: Mode,
+    account: &str,
+    requests: &[&Request],
+) -> Result<Vec<Facts>, IdentityError> {
+    let given = [
+        requests.iter().any(|request| request.provided.is_some()),
+        requests.iter().any(|request| request.channel.is_some()),
+        requests.iter().any(|request| request.cookie.is_some()),
+    ];
+    let of_channel = |part: fn(&ChannelKey) -> &str| -> Vec<Option<&str>> {
+        requests
+            .iter()
+            .map(|request| request.channel.as_ref().map(part))
+            .collect()
+    };
+    let provided: Vec<Option<&str>> = requests
+        .iter()
+        .map(|request| request.provided.as_deref())
+        .collect();
+    let types = of_channel(|key| &key.channel_type);
+    let ids = of_channel(|key| &key.channel_id);
+    let users = of_channel(|key| &key.channel_user_id);
+    let cookies: Vec<Option<Uuid>> = requests.iter().map(|request| request.cookie).collect();
+    let values = [
+        Value::Text(Some(account)),
+        Value::OptionalTexts(&provided),
+        Value::OptionalTexts(&types),
+        Value::OptionalTexts(&ids),
+        Value::OptionalTexts(&users),
+        Value::OptionalUuids(&cookies),
+    ];
+    let rows =
+        FACTS_OF_MANY.with(|statements| statements.run(given, &MANY_REQUESTS, mode, &values))?;
+    if rows.len() != requests.len() {
+        return Err(IdentityError::Internal(
+            "facts of another number of requests than were asked for".into(),
+        ));
+    }
+    Ok((0..rows.len()).map(|row| facts_in(&rows, row)).collect())
+}
+
+/// The facts in a row of the statements of `facts_text`.
+fn facts_in(rows: &Rows, row: usize) -> Facts {
+    Facts {
+        provided: rows.uuid(row, 1),
+        provided_verified: rows.truth(row, 2),
+        channel: visitor_in(rows, row, 3),
+        cookie: visitor_in(rows, row, 7),
+        pending: rows.truth(row, 11),
+    }
+}
+
+/// A visitor from four columns of the first row: id, identified, claimed_by, forgotten.
 fn visitor(rows: &Rows, column: i32) -> Option<Visitor> {
-    rows.uuid(0, column).map(|id| Visitor {
+    visitor_in(rows, 0, column)
+}
+
+fn visitor_in(rows: &Rows, row: usize, column: i32) -> Option<Visitor> {
+    rows.uuid(row, column).map(|id| Visitor {
         id,
-        identified: rows.truth(0, column + 1),
-        claimed_by: rows.uuid(0, column + 2),
-        forgotten: rows.truth(0, column + 3),
+        identified: rows.truth(row, column + 1),
+        claimed_by: rows.uuid(row, column + 2),
+        forgotten: rows.truth(row, column + 3),
     })
 }
 
@@ -696,6 +833,144 @@ pub fn bind_target(
     }
 }
 
+// The same for many identifiers that one statement can bind, in the order of their ids: two of these statements meet in
+// one order.
+statement!(
+    FIRST_SIGHTS_PROVIDED,
+    "with n as (
+        select q.provided_visitor_id, q.visitor_id
+        from rows from (pg_catalog.unnest($2), pg_catalog.unnest($3))
+            as q (provided_visitor_id, visitor_id)
+    ), v as (
+        insert into visitor_identity.visitor (account, visitor_id, identified)
+        select $1, n.visitor_id, true
+        from n
+        order by n.visitor_id
+        on conflict do nothing
+        returning visitor_id
+    ), i as (
+        insert into visitor_identity.provided_identity (account, provided_visitor_id, visitor_id)
+        select $1, n.provided_visitor_id, n.visitor_id
+        from n
+        join v on v.visitor_id operator(pg_catalog.=) n.visitor_id
+        order by n.visitor_id
+        on conflict do nothing
+        returning visitor_id
+    )
+    select v.visitor_id, i.visitor_id is not null
+    from v
+    left join i on i.visitor_id operator(pg_catalog.=) v.visitor_id"
+);
+
+statement!(
+    FIRST_SIGHTS_CHANNEL,
+    "with n as (
+        select q.channel_type, q.channel_id, q.channel_user_id, q.visitor_id
+        from rows from (
+            pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
+            pg_catalog.unnest($5)
+        ) as q (channel_type, channel_id, channel_user_id, visitor_id)
+    ), v as (
+        insert into visitor_identity.visitor (account, visitor_id)
+        select $1, n.visitor_id
+        from n
+        order by n.visitor_id
+        on conflict do nothing
+        returning visitor_id
+    ), i as (
+        insert into visitor_identity.channel_identity
+            (account, channel_type, channel_id, channel_user_id, visitor_id)
+        select $1, n.channel_type, n.channel_id, n.channel_user_id, n.visitor_id
+        from n
+        join v on v.visitor_id operator(pg_catalog.=) n.visitor_id
+        order by n.visitor_id
+        on conflict do nothing
+        returning visitor_id
+    )
+    select v.visitor_id, i.visitor_id is not null
+    from v
+    left join i on i.visitor_id operator(pg_catalog.=) v.visitor_id"
+);
+
+statement!(
+    INSERT_VISITORS,
+    "insert into visitor_identity.visitor (account, visitor_id)
+    select $1, n.visitor_id
+    from pg_catalog.unnest($2) as n (visitor_id)
+    on conflict do nothing"
+);
+
+/// Makes new random visitors.
+pub fn insert_visitors(account: &str, visitors: &[Uuid]) -> Result<(), IdentityError> {
+    let values = [Value::Text(Some(account)), Value::Uuids(visitors)];
+    INSERT_VISITORS.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok(())
+}
+
+/// Binds provided ids that nobody has seen to the ids computed from them, and tells which it has bound. Those that it
+/// has not were bound meanwhile, or their computed id has a holder.
+pub fn first_sights_of_provided(
+    account: &str,
+    new: &BTreeMap<Uuid, &str>,
+) -> Result<HashSet<Uuid>, IdentityError> {
+    let ids: Vec<Option<&str>> = new.values().copied().map(Some).collect();
+    let visitors: Vec<Uuid> = new.keys().copied().collect();
+    let values = [
+        Value::Text(Some(account)),
+        Value::OptionalTexts(&ids),
+        Value::Uuids(&visitors),
+    ];
+    let rows = FIRST_SIGHTS_PROVIDED.with(|statement| statement.run(Mode::Write, &values))?;
+    bound_of(account, &rows)
+}
+
+/// The same for channel user ids.
+pub fn first_sights_of_channels(
+    account: &str,
+    new: &BTreeMap<Uuid, &ChannelKey>,
+) -> Result<HashSet<Uuid>, IdentityError> {
+    let part = |part: fn(&ChannelKey) -> &str| -> Vec<Option<&str>> {
+        new.values().map(|key| Some(part(key))).collect()
+    };
+    let types = part(|key| &key.channel_type);
+    let ids = part(|key| &key.channel_id);
+    let users = part(|key| &key.channel_user_id);
+    let visitors: Vec<Uuid> = new.keys().copied().collect();
+    let values = [
+        Value::Text(Some(account)),
+        Value::OptionalTexts(&types),
+        Value::OptionalTexts(&ids),
+        Value::OptionalTexts(&users),
+        Value::Uuids(&visitors),
+    ];
+    let rows = FIRST_SIGHTS_CHANNEL.with(|statement| statement.run(Mode::Write, &values))?;
+    bound_of(account, &rows)
+}
+
+fn bound_of(account: &str, rows: &Rows) -> Result<HashSet<Uuid>, IdentityError> {
+    let mut bound = HashSet::new();
+    let mut orphans = Vec::new();
+    for row in 0..rows.len() {
+        match rows.uuid(row, 1) {
+            Some(visitor) if rows.truth(row, 2) => {
+                bound.insert(visitor);
+            }
+            orphan => orphans.extend(orphan),
+        }
+    }
+    for orphan in orphans {
+        delete_own_visitor(account, orphan)?;
+    }
+    Ok(bound)
+}
+
+/// The visitor is ours and nobody has seen it: it must not stay as an orphan.
+fn delete_own_visitor(account: &str, visitor_id: Uuid) -> Result<(), IdentityError> {
+    let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor_id))];
+    DELETE_OWN_VISITOR.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok(())
+}
+
 enum FirstSight {
     Bound,
     /// The identifier was bound by another session meanwhile.
@@ -733,9 +1008,7 @@ fn first_sight(
     Ok(match (rows.truth(0, 1), rows.truth(0, 2)) {
         (true, true) => FirstSight::Bound,
         (true, false) => {
-            // The visitor is ours and nobody has seen it: it must not stay as an orphan.
-            let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor_id))];
-            DELETE_OWN_VISITOR.with(|statement| statement.run(Mode::Write, &values))?;
+            delete_own_visitor(account, visitor_id)?;
             FirstSight::BoundByAnother
         }
         (false, _) => FirstSight::Held,

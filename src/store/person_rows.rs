@@ -18,8 +18,6 @@ pub struct Tally {
 /// The statements over the rows of a person: of all visitors that are, or were, he.
 pub struct PersonRows {
     owner: pg_sys::Oid,
-    /// The table's name as SQL writes it.
-    pub name: String,
     /// The columns that hold identifiers of a person; the channel and its page are not his.
     pub identifier_columns: Vec<String>,
     tally: Statement,
@@ -30,8 +28,15 @@ pub struct PersonRows {
 }
 
 impl PersonRows {
-    /// `name`: quoted and qualified. `of_account`: the condition on the alias `t` and `$1`.
-    pub fn over(owner: pg_sys::Oid, name: &str, columns: &Columns, of_account: &str) -> Self {
+    /// `name`: quoted and qualified. `of_account`: the condition on the alias `t` and `$1`. `strength`: how a row is
+    /// locked that is to change.
+    pub fn over(
+        owner: pg_sys::Oid,
+        name: &str,
+        columns: &Columns,
+        of_account: &str,
+        strength: &str,
+    ) -> Self {
         let of_person = format!(
             "{of_account} and t.{} operator(pg_catalog.=) any ($2)",
             quote_identifier(&columns.visitor)
@@ -75,7 +80,6 @@ impl PersonRows {
         });
         Self {
             owner,
-            name: name.to_owned(),
             identifier_columns,
             tally: Statement::over_table(format!(
                 "select pg_catalog.count(*),
@@ -88,7 +92,7 @@ impl PersonRows {
                 from {name} as t
                 where {of_person}
                 order by {key}
-                for no key update"
+                {strength}"
             )),
             // The whole row, also where the table has a column that is called t.
             read: Statement::over_table(format!(

@@ -68,7 +68,7 @@ struct Held {
 
 /// Every table of the extension with something about a visitor, beside `visitor` itself, in the order in which it is
 /// erased: bindings, what was owed, the log.
-const HELD: [Held; 8] = [
+const HELD: [Held; 9] = [
     Held {
         table: "visitor_identity.provided_identity",
         told: Some(("provided_ids", &TELL_PROVIDED)),
@@ -104,6 +104,12 @@ const HELD: [Held; 8] = [
         told: Some(("owed_rebindings", &TELL_OWED)),
         action: "delete",
         erase: &ERASE_OWED,
+    },
+    Held {
+        table: "visitor_identity.refused_link",
+        told: Some(("refused_links", &TELL_REFUSED)),
+        action: "delete",
+        erase: &ERASE_REFUSED,
     },
     Held {
         table: "visitor_identity.rebind_row",
@@ -245,6 +251,29 @@ statement!(
             or r.to_visitor_id operator(pg_catalog.=) any ($2))"
 );
 
+statement!(
+    TELL_REFUSED,
+    "select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+        'visitor_id', r.visitor_id,
+        'to_visitor_id', r.to_visitor_id,
+        'reason', r.reason,
+        'refused_by', r.refused_by,
+        'refused_at', r.refused_at
+    ) order by r.refused_id), '[]'::pg_catalog.jsonb)::pg_catalog.text
+    from visitor_identity.refused_link as r
+    where r.account operator(pg_catalog.=) $1
+        and (r.visitor_id operator(pg_catalog.=) any ($2)
+            or r.to_visitor_id operator(pg_catalog.=) any ($2))"
+);
+
+statement!(
+    ERASE_REFUSED,
+    "delete from visitor_identity.refused_link as r
+    where r.account operator(pg_catalog.=) $1
+        and (r.visitor_id operator(pg_catalog.=) any ($2)
+            or r.to_visitor_id operator(pg_catalog.=) any ($2))"
+);
+
 // The keys are those of channel and provided ids too, and nothing of the person can be undone any more.
 statement!(
     ERASE_KEYS,
@@ -265,6 +294,7 @@ statement!(
         'from_visitor_id', r.from_visitor_id,
         'to_visitor_id', r.to_visitor_id,
         'rebound_chats', r.rebound_chats,
+        'kept_rows', r.kept_rows,
         'reason', r.reason,
         'rebound_by', r.rebound_by,
         'rebound_at', r.rebound_at,
@@ -429,7 +459,7 @@ pub fn export(account: &str, visitor_id: Uuid) -> Result<String, IdentityError> 
         }
         let mut tables = Document::default();
         for table in tables_holding(account)? {
-            tables.add(&table.person.name, &table.person.read(account, &person)?);
+            tables.add(&table.name, &table.person.read(account, &person)?);
         }
         document.add("attached_tables", &tables.text());
         Ok(document.text())
@@ -609,26 +639,39 @@ pub fn forget(
     })
 }
 
-/// Errors: 55000 for a column that must have a value, if the person has a row there.
+/// Errors, if the person has a row there: 55000 for a column that must have a value, and for a table that is no chat
+/// table: what identifies him in its rows, if not all of them, only the application knows.
 fn can_anonymize(
     table: &AttachedTable,
     account: &str,
     person: &[Uuid],
 ) -> Result<(), IdentityError> {
+    let has_rows = || Ok::<_, IdentityError>(table.person.tally(account, person)?.rows > 0);
+    if !table.is_of_chats() {
+        return if has_rows()? {
+            Err(IdentityError::Attachment {
+                message: format!("the rows of {} cannot be anonymized", table.name),
+                detail: "It is attached as a visitor table, whose columns with personal data are not known.".into(),
+                hint: "Say what to do with the table: per_table => '{\"schema.table\": \"delete\"}' or \"keep\".".into(),
+            })
+        } else {
+            Ok(())
+        };
+    }
     let columns = &table.person.identifier_columns;
     let values = [Value::Oid(table.relation), Value::Texts(columns)];
     let rows = NOT_NULL_COLUMNS.with(|statement| statement.run(Mode::Write, &values))?;
     let Some(column) = rows.get::<String>(0, 1) else {
         return Ok(());
     };
-    if table.person.tally(account, person)?.rows == 0 {
+    if !has_rows()? {
         return Ok(());
     }
     Err(IdentityError::Attachment {
         message: format!(
             "column {} of {} cannot be set to NULL",
             quote_identifier(&column),
-            table.person.name
+            table.name
         ),
         detail: "It holds identifiers of the person and is NOT NULL.".into(),
         hint: "Drop the NOT NULL, or say what to do with the table: per_table => '{\"schema.table\": \"delete\"}' or \"keep\".".into(),

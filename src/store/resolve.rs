@@ -10,13 +10,15 @@ use super::identity::{
 };
 use super::policy::{custom_channels, policy};
 use super::rebind::{
-    absorb, candidate, claim, lock_chats, owe, owed, settle, MovedRow, Reason, Rebound,
+    absorb, candidate, claim, lock_chats, owe, owed, settle, Absorbed, MovedRow, Reason, Rebound,
 };
+use super::refused_link::record;
 use super::spi::{connect, is_read_only, transaction_snapshot_is_fixed, Mode};
 use crate::error::IdentityError;
 use crate::resolution::{
-    decide, rebind_candidates, Asker, Basis, ChannelEffect, Decision, Facts, OnAuthorization,
-    Outcome, Policy, RawRequest, Refusal, Request, Target, Visitor,
+    computed_id, decide, rebind_candidates, Asker, Basis, ChannelEffect, Decision, Facts, Note,
+    OnAuthorization, Outcome, Policy, RawRequest, Refusal, RefusedLink, Request, Target, Unusable,
+    Visitor,
 };
 use std::cell::Cell;
 use std::rc::Rc;
@@ -70,7 +72,10 @@ pub struct Prepared {
 impl Prepared {
     /// Whether nothing remains to be done.
     pub fn is_complete(&self) -> bool {
-        self.absorb.is_empty() && self.claim.is_empty() && self.owe.is_empty()
+        self.absorb.is_empty()
+            && self.claim.is_empty()
+            && self.owe.is_empty()
+            && self.decision.refused.is_empty()
     }
 }
 
@@ -152,6 +157,9 @@ pub fn resolve(account: &str, raw: RawRequest<'_>) -> Result<Resolution, Identit
             let decision = judge(&policy, &request, &known)?;
             match decision.target {
                 Target::Known(visitor_id) if !decision.writes() => {
+                    if !read_only {
+                        record(account, &decision.refused, visitor_id)?;
+                    }
                     return Ok(answer(visitor_id, &decision, false, &[], &[], 0));
                 }
                 _ => first = Some(decision),
@@ -180,13 +188,22 @@ pub(super) fn judge(
                 known.provided,
                 policy.max_rebinds.saturating_add(1),
                 policy.max_rebind_chats.saturating_add(1),
+                expected_target(policy, request, known),
             )?);
         }
     }
     Ok(decide(policy, request, known, &candidates))
 }
 
-fn answer(
+/// Where an authorization would take the rows of the visitors that it absorbs: also a visitor that does not exist yet may
+/// have rows, written by an application that computes the ids itself.
+pub(super) fn expected_target(policy: &Policy, request: &Request, known: &Facts) -> Option<Uuid> {
+    known
+        .provided
+        .or_else(|| computed_id(policy, request, Target::FromProvided, 0))
+}
+
+pub(super) fn answer(
     visitor_id: Uuid,
     decision: &Decision,
     identified_in_place: bool,
@@ -457,6 +474,7 @@ pub fn complete(
 ) -> Result<Resolution, IdentityError> {
     let target = prepared.visitor_id;
     let (mut previous, mut rebind_ids, mut chats) = (Vec::new(), Vec::new(), 0);
+    let mut refused = prepared.decision.refused.clone();
     for (visitor, rebound) in &prepared.settled {
         previous.push(*visitor);
         rebind_ids.push(rebound.rebind_id);
@@ -466,10 +484,15 @@ pub fn complete(
         let row = own_row
             .filter(|(left, _)| left == visitor)
             .map(|(_, row)| row);
-        if let Some(rebound) = absorb(account, *visitor, target, reason, row)? {
-            previous.push(*visitor);
-            rebind_ids.push(rebound.rebind_id);
-            chats += rebound.chats;
+        match absorb(account, *visitor, target, reason, row)? {
+            Absorbed::Done(rebound) => {
+                previous.push(*visitor);
+                rebind_ids.push(rebound.rebind_id);
+                chats += rebound.chats;
+            }
+            // Rows that clash were written since it was decided.
+            Absorbed::Clash => refused.push((*visitor, RefusedLink::Forbidden(Note::RebindClash))),
+            Absorbed::NotFree => {}
         }
     }
     for visitor in &prepared.claim {
@@ -478,19 +501,26 @@ pub fn complete(
     for visitor in &prepared.owe {
         owe(account, *visitor, target)?;
     }
+    record(account, &refused, target)?;
     if let Some((left, row)) = own_row {
         if !previous.contains(&left) {
             super::rebind::log_row(account, left, target, reason, row)?;
         }
     }
-    Ok(answer(
+    let mut resolution = answer(
         target,
         &prepared.decision,
         prepared.identified_in_place,
         &previous,
         &rebind_ids,
         chats,
-    ))
+    );
+    let clashed = refused.len() > prepared.decision.refused.len();
+    let note = Note::RebindClash.code();
+    if clashed && !resolution.notes.contains(&note) {
+        resolution.notes.push(note);
+    }
+    Ok(resolution)
 }
 
 /// Completes the rebindings that transactions left to each other and that concern the visitors of a request.
@@ -538,7 +568,9 @@ fn complete_owed(
             .filter(|target| !target.forgotten)
             .map(|target| target.id);
         if let Some(target) = target {
-            if let Some(rebound) = absorb(account, visitor, target, Reason::Pending, None)? {
+            if let Absorbed::Done(rebound) =
+                absorb(account, visitor, target, Reason::Pending, None)?
+            {
                 completed.push((visitor, target, rebound));
             }
         }
@@ -609,6 +641,21 @@ pub fn request_of_row(
     Ok((policy, request))
 }
 
+/// The identifiers of a chat row that count as none, and why. Errors: 42704 for an unknown account.
+pub fn unusable_in_row(account: &str, raw: RawRequest<'_>) -> Result<Vec<Unusable>, IdentityError> {
+    connect(|| {
+        let (policy, request) = request_of_row(account, raw)?;
+        let mut unusable = Unusable::of_row(raw, &policy, &custom_channels()?);
+        let unverified = policy.require_signature
+            && request.provided.is_some()
+            && provided_visitor_of_row(Mode::ReadOnly, &policy, &request)?.is_none();
+        if unverified {
+            unusable.push(Unusable::UNVERIFIED);
+        }
+        Ok(unusable)
+    })
+}
+
 /// The visitor that a visitor_id stands for, read without a lock.
 pub fn survivor(account: &str, visitor_id: Uuid) -> Result<Option<Visitor>, IdentityError> {
     survivor_seen_by(Mode::Write, account, visitor_id)
@@ -632,6 +679,7 @@ pub(super) fn survivor_seen_by(
 
 /// The visitor of a provided id, if it is bound and counts in a chat row; for the guard against stale write-backs.
 pub fn provided_visitor_of_row(
+    mode: Mode,
     policy: &Policy,
     request: &Request,
 ) -> Result<Option<Uuid>, IdentityError> {
@@ -640,7 +688,7 @@ pub fn provided_visitor_of_row(
         cookie: None,
         ..request.clone()
     };
-    let known = facts(Mode::Write, &policy.account, &only_provided)?;
+    let known = facts(mode, &policy.account, &only_provided)?;
     Ok(match decide(policy, &only_provided, &known, &[]).target {
         Target::Known(visitor_id) if only_provided.provided.is_some() => Some(visitor_id),
         _ => None,
@@ -660,11 +708,6 @@ pub fn derive(account: &str, provided: &str) -> Result<Option<Uuid>, IdentityErr
             ..(*policy).clone()
         };
         let request = Request::from_call(raw, &unsigned, &custom_channels()?)?;
-        Ok(crate::resolution::computed_id(
-            &policy,
-            &request,
-            Target::FromProvided,
-            0,
-        ))
+        Ok(computed_id(&policy, &request, Target::FromProvided, 0))
     })
 }

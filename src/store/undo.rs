@@ -1,12 +1,13 @@
 //! Takes a rebinding back, as far as what it moved is still where it put it.
 //! May touch: the identity tables, the log, and the attached tables through `attachment`.
 
-use super::attachment::{attached_tables, tables_holding, PutBackWhich};
+use super::attachment::{attached_tables, tables_holding, Kind, PutBackWhich};
 use super::device::put_devices_back;
 use super::identity::{lock_visitor, Lock};
+use super::notification::{notify, Rebinding};
 use super::rebind::Moving;
 use super::resolve::elect;
-use super::spi::{connect, is_read_only, Mode, Value};
+use super::spi::{connect, is_read_only, unless_unique_violation, Mode, Value};
 use super::statement;
 use crate::error::IdentityError;
 use pgrx::pg_sys;
@@ -191,11 +192,24 @@ pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError
         }
         let done = put_back(account, &id, from, to, whole_visitor)?;
         let marked = MARK.with(|statement| statement.run(Mode::Newest, &id))?;
-        if marked.len() == 1 {
-            Ok(done)
-        } else {
-            Err(undone_before())
+        if marked.len() != 1 {
+            return Err(undone_before());
         }
+        let tables = attached_tables()?;
+        let is_chats = |relation| tables.iter().any(|table| table.relation == relation);
+        notify(&Rebinding {
+            account,
+            rebind_id,
+            kind: "undo",
+            from: to,
+            to: from,
+            rebound_chats: done
+                .iter()
+                .filter(|table| is_chats(table.moved_table))
+                .map(|table| table.put_back)
+                .sum(),
+        })?;
+        Ok(done)
     })
 }
 
@@ -240,29 +254,38 @@ fn put_back(
             let tables = attached_tables()?;
             match tables.iter().find(|table| table.relation == moved_table) {
                 Some(table) => {
-                    // With the last part of the table, so that no row of another part is taken for one whose key changed.
-                    let is_last = parts.get::<pg_sys::Oid>(row + 1, 1) != Some(moved_table);
-                    let others = if whole_visitor && is_last {
-                        let of_table = [values[0], values[2], id[1], Value::Oid(moved_table)];
-                        KEYS_OF_OTHERS
-                            .with(|statement| statement.run(Mode::Write, &of_table))?
-                            .get::<String>(0, 1)
-                    } else {
-                        None
-                    };
-                    let provided = provided_of(account, to)?;
                     let _moving = Moving::begin(to, from);
-                    table.put_chats_back(
-                        account,
-                        from,
-                        to,
-                        &PutBackWhich {
-                            keys: &keys,
-                            moved_by_others: others.as_deref(),
-                            provided_of_to: &provided,
-                            provided_of_from: &[],
-                        },
-                    )?
+                    match &table.kind {
+                        Kind::Rows(rows) => unless_unique_violation(|| {
+                            table.put_rows_back(rows, account, from, to, &keys)
+                        })?
+                        .ok_or(IdentityError::ClashAppeared)?,
+                        Kind::Chats => {
+                            // With the last part of the table, so that no row of another part is taken for one whose key changed.
+                            let is_last = parts.get::<pg_sys::Oid>(row + 1, 1) != Some(moved_table);
+                            let others = if whole_visitor && is_last {
+                                let of_table =
+                                    [values[0], values[2], id[1], Value::Oid(moved_table)];
+                                KEYS_OF_OTHERS
+                                    .with(|statement| statement.run(Mode::Write, &of_table))?
+                                    .get::<String>(0, 1)
+                            } else {
+                                None
+                            };
+                            let provided = provided_of(account, to)?;
+                            table.put_chats_back(
+                                account,
+                                from,
+                                to,
+                                &PutBackWhich {
+                                    keys: &keys,
+                                    moved_by_others: others.as_deref(),
+                                    provided_of_to: &provided,
+                                    provided_of_from: &[],
+                                },
+                            )?
+                        }
+                    }
                 }
                 // Detached or dropped since: its rows are not ours to move.
                 None => 0,
@@ -293,7 +316,10 @@ fn put_back(
             provided_of_to: &provided_of_to,
             provided_of_from: &provided_of_from,
         };
-        for table in tables_holding(account)? {
+        for table in tables_holding(account)?
+            .iter()
+            .filter(|table| table.is_of_chats())
+        {
             let _moving = Moving::begin(to, from);
             let count = table.put_chats_back(account, from, to, &which)?;
             match done

@@ -65,7 +65,7 @@ create table torture.parted_closed partition of torture.parted for values in ('c
 EMPTY = """
 truncate visitor_identity.visitor, visitor_identity.provided_identity, visitor_identity.channel_identity,
     visitor_identity.former_channel_identity, visitor_identity.rebind, visitor_identity.rebind_row,
-    visitor_identity.pending_rebind, torture.chat, torture.parted
+    visitor_identity.pending_rebind, visitor_identity.refused_link, torture.chat, torture.parted
 """
 
 

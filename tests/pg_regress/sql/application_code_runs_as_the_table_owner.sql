@@ -149,6 +149,15 @@ alter table cast_chat enable trigger user;
 select problem, account, chat_table, chat_key
 from visitor_identity.check_integrity()
 where account = 'runs_as_owner';
+begin;
+update visitor_identity.account
+set require_signature = true
+where account = 'runs_as_owner';
+select kind, account, chat_table, chat_key, detail
+from visitor_identity.anomalies
+where account = 'runs_as_owner' and chat_table is not null
+order by chat_table::text;
+rollback;
 table ran;
 delete from cast_chat where day = 'Tuesday';
 
@@ -249,6 +258,9 @@ set client_min_messages = notice;
 truncate ran;
 select * from visitor_identity.check_integrity()
 where account = 'runs_as_owner';
+select kind, chat_table, detail
+from visitor_identity.anomalies
+where account = 'runs_as_owner' and chat_table is not null;
 set session authorization runs_as_owner_app;
 select count(*) as chats from visitor_identity.search_history('C-5') where chat_table = 'chat'::regclass;
 reset session authorization;

@@ -56,6 +56,13 @@ create table chat (
 );
 create index on chat (visitor_id);
 select visitor_identity.attach_chat_table('chat', fixed_account => 'forgetting_erases');
+create table note (
+    note_id integer primary key,
+    visitor_id uuid,
+    words text
+);
+create index on note (visitor_id);
+select visitor_identity.attach_visitor_table('note', fixed_account => 'forgetting_erases');
 
 -- Alice: an anonymous visit, two channels of which one got another id and one was pointed elsewhere, two contracts that a human joined,
 -- signed fields on both, a rebinding that is owed, and one that was undone.
@@ -80,8 +87,6 @@ select count(*) > 0 as undone
 from visitor_identity.rebind as r
 cross join lateral visitor_identity.undo_rebind(r.rebind_id, r.account)
 where r.account = 'forgetting_erases' and r.from_visitor_id = '40000000-0000-4000-8000-000000000002';
-insert into visitor_identity.pending_rebind (account, visitor_id, to_visitor_id)
-values ('forgetting_erases', '40000000-0000-4000-8000-000000000003', visitor_identity.find_visitor('alice-crm-1'));
 select visitor_identity.register_device(
     visitor_identity.find_visitor('alice-crm-1'), 'shop', '0a1b2c3d-4e5f-4071-8293-a4b5c6d7e8f9', 'fcm', 'the-token-of-thornquist'
 ) is not null as registered;
@@ -92,6 +97,15 @@ select visitor_identity.authorize_visitor(
 ) is not null as authorized;
 insert into chat (chat_id, provided_visitor_id)
 values (6, 'bob-crm-1');
+
+-- Alice's page on Bob's computer: a refused link between the two.
+select outcome from visitor_identity.resolve_visitor_detail('alice-crm-1', visitor_id => visitor_identity.find_visitor('bob-crm-1'));
+insert into note (note_id, visitor_id, words)
+values (1, '40000000-0000-4000-8000-000000000001', 'Alicia Thornquist likes tea'), (2, visitor_identity.find_visitor('bob-crm-1'), 'Bob Sawyer does not');
+
+-- Last, because whoever meets the two completes it.
+insert into visitor_identity.pending_rebind (account, visitor_id, to_visitor_id)
+values ('forgetting_erases', '40000000-0000-4000-8000-000000000003', visitor_identity.find_visitor('alice-crm-1'));
 
 create table planted (
     person text,
@@ -109,9 +123,12 @@ left join lateral found_in(p.value) as f (place) on true
 group by 1, 2
 order by 1, 2;
 
+-- What identifies her in the notes the extension cannot know: it must be told what to do with them.
+select * from visitor_identity.forget_visitor(visitor_identity.find_visitor('alice-crm-1'));
+\echo :LAST_ERROR_SQLSTATE
 create table told as
 select *
-from visitor_identity.forget_visitor(visitor_identity.find_visitor('alice-crm-1'));
+from visitor_identity.forget_visitor(visitor_identity.find_visitor('alice-crm-1'), per_table => '{"forgetting_erases.note": "delete"}');
 select p.person, p.value, string_agg(f.place, ', ' order by f.place) as found_in
 from planted as p
 left join lateral found_in(p.value) as f (place) on true
@@ -171,4 +188,5 @@ select visitor_identity.find_visitor('bob-crm-1') = visitor_id as bob from chat 
 reset visitor_identity.account;
 set client_min_messages = warning;
 select visitor_identity.detach_table('chat');
+select visitor_identity.detach_table('note');
 drop schema forgetting_erases cascade;
