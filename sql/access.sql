@@ -99,7 +99,9 @@ revoke execute on function
     visitor_identity.bot_payload(anyelement, jsonb),
     visitor_identity.external_user_id(uuid, text, text),
     visitor_identity.visitor_graph(uuid, text, integer),
-    visitor_identity.visitor_history(uuid, text)
+    visitor_identity.visitor_history(uuid, text),
+    visitor_identity.export_visitor(uuid, text),
+    visitor_identity.forget_visitor(uuid, text, jsonb, text)
 from public;
 
 revoke execute on procedure visitor_identity.backfill_chats(regclass, integer) from public;
@@ -182,7 +184,9 @@ begin
                 visitor_identity.retire_signature_key(bigint, text),
                 visitor_identity.prune_devices(interval, text),
                 visitor_identity.visitor_graph(uuid, text, integer),
-                visitor_identity.visitor_history(uuid, text)
+                visitor_identity.visitor_history(uuid, text),
+                visitor_identity.export_visitor(uuid, text),
+                visitor_identity.forget_visitor(uuid, text, jsonb, text)
             to %I', role);
         execute format('grant execute on procedure visitor_identity.backfill_chats(regclass, integer) to %I', role);
         execute format('
@@ -206,7 +210,7 @@ $$;
 revoke execute on function visitor_identity.grant_access(name, text) from public;
 
 comment on function visitor_identity.grant_access(name, text) is
-'Gives a role what it needs. reader: find_visitor, search_history and the views of the tables attached so far. application: also resolve_visitor, authorize_visitor, registering devices, push_targets and the payloads. admin: also visitor_graph and visitor_history, attaching, policies, adding signature keys and reading the identity tables; the keys are read by nobody. Roles are not created; run it again after attaching another table. For superusers. VOLATILE. Errors: 22023, 42704.';
+'Gives a role what it needs. reader: find_visitor, search_history and the views of the tables attached so far. application: also resolve_visitor, authorize_visitor, registering devices, push_targets and the payloads. admin: also visitor_graph and visitor_history, telling and forgetting a person, attaching, policies, adding signature keys and reading the identity tables; the keys are read by nobody. Roles are not created; run it again after attaching another table. For superusers. VOLATILE. Errors: 22023, 42704.';
 
 select pg_catalog.pg_extension_config_dump('visitor_identity.account', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.channel', 'where not built_in');

@@ -128,9 +128,9 @@ comment on column visitor_identity.rebind.rebind_id is 'Number of the rebinding,
 comment on column visitor_identity.rebind.kind is 'visitor: the whole visitor was absorbed. chat: one chat row alone moved. merge: two visitors were joined by order.';
 comment on column visitor_identity.rebind.from_visitor_id is 'Where the chats were.';
 comment on column visitor_identity.rebind.to_visitor_id is 'Where the chats went.';
-comment on column visitor_identity.rebind.rebound_chats is 'How many chats moved; the count of the keys in rebind_row for attached chat tables.';
+comment on column visitor_identity.rebind.rebound_chats is 'How many chats moved; the count of the keys in rebind_row for attached chat tables, until the person is forgotten.';
 comment on column visitor_identity.rebind.kept_rows is 'How many rows of attached visitor tables stayed with the former visitor, because the target has a row of the same unique key.';
-comment on column visitor_identity.rebind.reason is 'What caused it: resolve_visitor, chat_insert, chat_update, pending, backfill_chats, or the words of whoever ordered a merge.';
+comment on column visitor_identity.rebind.reason is 'What caused it: resolve_visitor, chat_insert, chat_update, pending, backfill_chats, or the words of whoever ordered a merge; forgotten where they were erased.';
 comment on column visitor_identity.rebind.rebound_by is 'The session user.';
 comment on column visitor_identity.rebind.rebound_at is 'When (start of the transaction).';
 comment on column visitor_identity.rebind.undone_at is 'When it was undone; NULL while it stands.';

@@ -260,6 +260,27 @@ begin
                 )
                 and not k.of_visitor_table
         )
+            -- Of a forgotten person the keys are erased, all of them.
+            and not (
+                exists (
+                    select
+                    from visitor_identity.visitor as v
+                    where v.account = r.account
+                        and v.visitor_id in (r.from_visitor_id, r.to_visitor_id)
+                        and v.forgotten
+                )
+                and not exists (
+                    select
+                    from visitor_identity.rebind_row as k
+                    where k.account = r.account
+                        and k.rebind_id = r.rebind_id
+                )
+            )
+        union all
+        select 'forgotten, and not so its survivor, or the reverse', v.account, v.visitor_id
+        from visitor_identity.visitor as v
+        join visitor_identity.visitor as s on s.account = v.account and s.visitor_id = v.superseded_by
+        where v.forgotten <> s.forgotten
         union all
         select 'an identity in an account that does not exist', v.account, v.visitor_id
         from visitor_identity.visitor as v
@@ -431,7 +452,8 @@ begin
                         when v.visitor_id is null then ''a chat of a visitor that does not exist''
                         when v.superseded_by is not null then ''a chat left behind on a superseded visitor''
                         when t.%7$I::uuid is null then ''a chat without an origin''
-                        when p.visitor_id <> t.%3$I::uuid then ''a chat that is not with the visitor of its own provided id''
+                        -- Of a forgotten person, rows that were kept show an id that may be a new visitor''s by now.
+                        when p.visitor_id <> t.%3$I::uuid and not v.forgotten then ''a chat that is not with the visitor of its own provided id''
                     end as problem,
                     %4$s as account, t.%3$I::uuid as visitor_id, %5$s as chat_key
                 from %2$s as t

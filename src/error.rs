@@ -55,6 +55,8 @@ pub enum IdentityError {
     EmptySecret,
     /// 22023: `signature_fields` that is no strict rule; why.
     BadSignatureFields(String),
+    /// 22023: `per_table` that does not say what to do with attached tables; why.
+    BadPerTable(String),
     /// 28000: a bare provided id where the account takes verified ones only.
     SignatureRequired,
     /// 28000: signed visitor fields that do not verify; the product's code, and why.
@@ -278,6 +280,12 @@ impl IdentityError {
                 "invalid value for signature_fields",
                 &format!("Reason: {reason}."),
                 "Pass a JSON object with one line of text a field, for instance \"digits\" for \"id\"; NULL verifies as the product does.",
+            ),
+            Self::BadPerTable(reason) => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "invalid value for per_table",
+                &format!("Reason: {reason}."),
+                "Pass a JSON object of attached tables, each with delete, anonymize or keep; visitor_identity.attached_table lists the tables.",
             ),
             Self::SignatureRefused { code, reason } => parts(
                 ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,

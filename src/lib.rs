@@ -64,4 +64,5 @@ extension_sql_file!(
     requires = ["payload"]
 );
 extension_sql_file!("../sql/audit.sql", name = "audit", requires = ["inspect"]);
-extension_sql_file!("../sql/access.sql", name = "access", requires = ["audit"]);
+extension_sql_file!("../sql/privacy.sql", name = "privacy", requires = ["audit"]);
+extension_sql_file!("../sql/access.sql", name = "access", requires = ["privacy"]);

@@ -513,10 +513,16 @@ fn before_update(
             }
             // Where the row stays with its visitor, nothing is added to him, and nothing is locked: whoever is rebinding
             // him waits for this row, and takes it along.
-            let survivor = match target {
-                Some(target) => survivor(&account, target)?.map(|visitor| visitor.id),
+            let mut known = match target {
+                Some(target) => survivor(&account, target)?,
                 None => None,
             };
+            // The visitor_id of a forgotten person that a live session writes back names nobody.
+            if let (Some(left), Some(true)) = (left, known.map(|visitor| visitor.forgotten)) {
+                target = Some(left);
+                known = survivor(&account, left)?;
+            }
+            let survivor = known.map(|visitor| visitor.id);
             let visitor = match survivor.filter(|survivor| Some(*survivor) == left) {
                 Some(same) => same,
                 None => {

@@ -11,6 +11,7 @@ mod inspect;
 mod json;
 mod operation;
 mod payload;
+mod privacy;
 mod resolve;
 mod signature;
 

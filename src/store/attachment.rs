@@ -2,6 +2,7 @@
 //! May touch: `attached_table`, the catalog, and the attached tables themselves, always with the rights of their owner.
 
 use super::clash::{condition, unique_indexes, OnClash, UniqueIndex};
+use super::person_rows::PersonRows;
 use super::policy::{cached, watch};
 use super::spi::{as_role, with_safe_search_path, Mode, Statement, Value};
 use super::statement;
@@ -108,6 +109,8 @@ pub struct AttachedTable {
     key_of: Statement,
     put_back: Statement,
     chats: Statement,
+    /// The rows of a whole person.
+    pub person: PersonRows,
 }
 
 /// A chat as it is stored, with its identifiers in the form by which they are keyed.
@@ -542,6 +545,7 @@ impl AttachedTable {
         Self {
             relation,
             owner,
+            person: PersonRows::over(owner, &name, &columns, &of_account, strength),
             kind: rows.map_or(Kind::Chats, Kind::Rows),
             key_of: Statement::over_table(format!(
                 "select pg_catalog.jsonb_build_array({key})::pg_catalog.text

@@ -56,13 +56,25 @@ pub enum Absorbed {
 /// How often a rebinding begins anew after rows that clash were committed while it moved, before 40001.
 const MOST_ATTEMPTS: usize = 5;
 
-thread_local! {
-    static MOVES: RefCell<Vec<(Uuid, Uuid)>> = const { RefCell::new(Vec::new()) };
+/// A change of rows that this extension is making.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Move {
+    Between(Uuid, Uuid),
+    /// The rows stay with their visitor, whoever that is.
+    InPlace,
 }
 
-/// Whether this change of a row's visitor is one that a rebinding is making just now: the triggers leave it alone.
+thread_local! {
+    static MOVES: RefCell<Vec<Move>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Whether this change of a row's visitor is one that we are making just now: the triggers leave it alone.
 pub fn is_moving(from: Uuid, to: Uuid) -> bool {
-    MOVES.with(|moves| moves.borrow().last() == Some(&(from, to)))
+    MOVES.with(|moves| match moves.borrow().last() {
+        Some(Move::Between(left, reached)) => (*left, *reached) == (from, to),
+        Some(Move::InPlace) => from == to,
+        None => false,
+    })
 }
 
 /// While it lives, changes of rows from one visitor to another are known to be ours.
@@ -70,7 +82,16 @@ pub struct Moving;
 
 impl Moving {
     pub fn begin(from: Uuid, to: Uuid) -> Self {
-        MOVES.with(|moves| moves.borrow_mut().push((from, to)));
+        Self::of(Move::Between(from, to))
+    }
+
+    /// The same for changes that leave a row with its visitor.
+    pub fn in_place() -> Self {
+        Self::of(Move::InPlace)
+    }
+
+    fn of(change: Move) -> Self {
+        MOVES.with(|moves| moves.borrow_mut().push(change));
         Self
     }
 }
@@ -625,7 +646,7 @@ pub fn claim(account: &str, visitor: Uuid, by: Uuid) -> Result<(), IdentityError
 }
 
 /// Tells every backend, at commit, that debts were settled; that one was made, the table's trigger tells.
-fn announce_debts() -> Result<(), IdentityError> {
+pub(super) fn announce_debts() -> Result<(), IdentityError> {
     let oids = TABLE_OIDS.with(|statement| statement.run(Mode::ReadOnly, &[]))?;
     if let Some(table) = oids.get::<pg_sys::Oid>(0, 4) {
         announce_change(table);

@@ -622,18 +622,27 @@ fn complete_owed(
         held.elected.push(visitor);
         let mut pair = [(visitor, Lock::TakeStanding), (to, Lock::Share)];
         pair.sort_unstable_by_key(|(id, _)| *id);
-        let mut target = to;
+        let mut held_target = None;
         for (id, strength) in pair {
             let locked = lock_visitor(account, id, strength)?;
             if id == to {
-                target = locked.and_then(|row| row.superseded_by).unwrap_or(to);
+                held_target = locked;
             }
         }
-        if target != to {
-            lock_visitor(account, target, Lock::Share)?;
+        if let Some(survivor) = held_target.and_then(|row| row.superseded_by) {
+            held_target = lock_visitor(account, survivor, Lock::Share)?;
         }
-        if let Absorbed::Done(rebound) = absorb(account, visitor, target, Reason::Pending, None)? {
-            completed.push((visitor, target, rebound));
+        // Nothing is owed to a person who was forgotten meanwhile.
+        let target = held_target
+            .map(|row| row.visitor)
+            .filter(|target| !target.forgotten)
+            .map(|target| target.id);
+        if let Some(target) = target {
+            if let Absorbed::Done(rebound) =
+                absorb(account, visitor, target, Reason::Pending, None)?
+            {
+                completed.push((visitor, target, rebound));
+            }
         }
         settle(account, visitor)?;
     }
@@ -685,21 +694,19 @@ pub fn facts_of_plain_row(account: &str, cookie: Uuid) -> Result<Facts, Identity
     Err(IdentityError::Serialization)
 }
 
-/// The visitor of a chat row that moves between partitions, if he can be kept without waiting. Whoever is rebinding him
-/// may be waiting for this very row, whose old version the statement holds; when he gets it, he finds it gone elsewhere,
-/// which PostgreSQL reports to him as 40001, or moves it where it is now. None: look again, waiting.
+/// The visitor of a chat row that moves between partitions, if he can be kept without waiting; a forgotten person's row
+/// stays his. Whoever is rebinding him may be waiting for this very row, whose old version the statement holds; when he
+/// gets it, he finds it gone elsewhere, which PostgreSQL reports to him as 40001, or moves it where it is now. None: look
+/// again, waiting.
 pub fn keep_without_waiting(
     account: &str,
     visitor_id: Uuid,
 ) -> Result<Option<Uuid>, IdentityError> {
-    let locked = match lock_visitor(account, visitor_id, Lock::ShareIdle)? {
-        Some(locked) => Some((locked.superseded_by, locked.visitor.forgotten)),
-        None => survivor(account, visitor_id)?.map(|visitor| {
-            let survivor = Some(visitor.id).filter(|id| *id != visitor_id);
-            (survivor, visitor.forgotten)
-        }),
+    let superseded = match lock_visitor(account, visitor_id, Lock::ShareIdle)? {
+        Some(locked) => Some(locked.superseded_by.is_some()),
+        None => survivor(account, visitor_id)?.map(|visitor| visitor.id != visitor_id),
     };
-    Ok(matches!(locked, Some((None, false))).then_some(visitor_id))
+    Ok((superseded == Some(false)).then_some(visitor_id))
 }
 
 /// The visitor to whom an UPDATE gives a chat of `left` by its visitor_id alone. None: `left` is being moved just now, and
@@ -760,6 +767,15 @@ pub fn unusable_in_row(account: &str, raw: RawRequest<'_>) -> Result<Vec<Unusabl
 
 /// The visitor that a visitor_id stands for, read without a lock.
 pub fn survivor(account: &str, visitor_id: Uuid) -> Result<Option<Visitor>, IdentityError> {
+    survivor_seen_by(Mode::Write, account, visitor_id)
+}
+
+/// The same, by another snapshot.
+pub(super) fn survivor_seen_by(
+    mode: Mode,
+    account: &str,
+    visitor_id: Uuid,
+) -> Result<Option<Visitor>, IdentityError> {
     let request = Request {
         asker: Asker::ChatRow,
         provided: None,
@@ -767,7 +783,7 @@ pub fn survivor(account: &str, visitor_id: Uuid) -> Result<Option<Visitor>, Iden
         cookie: Some(visitor_id),
         notes: Vec::new(),
     };
-    Ok(facts(Mode::Write, account, &request)?.cookie)
+    Ok(facts(mode, account, &request)?.cookie)
 }
 
 /// The visitor of a provided id, if it is bound and counts in a chat row; for the guard against stale write-backs.

@@ -154,8 +154,8 @@ pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError
         if rows.truth(0, 4) {
             return Err(undone_before());
         }
-        // Elected before anything is locked, as whoever moves the chats of either is; the log's row comes last, because who
-        // holds a chat may be waiting to write there.
+        // Elected before anything is locked, as whoever moves the chats of either is, and whoever forgets `to`; the log's
+        // row comes last, because who holds a chat may be waiting to write there.
         let mut pair = [from, to];
         pair.sort_unstable();
         for visitor in pair {

@@ -133,6 +133,33 @@ begin;
 update visitor_identity.visitor set forgotten = true where visitor_id = id('T');
 table problems;
 rollback;
+-- What must not be left of a forgotten person, or of one who does not exist; half a tombstone.
+begin;
+insert into visitor_identity.visitor_fields (account, visitor_id, fields)
+values ('broken_promises', id('E'), '{}'), ('broken_promises', '40000000-0000-4000-8000-00000000000f', '{}');
+insert into visitor_identity.former_channel_identity (account, channel_type, channel_id, channel_user_id, visitor_id)
+values ('broken_promises', 'viber', '', 'e', id('E')), ('broken_promises', 'viber', '', 'f', '40000000-0000-4000-8000-00000000000f');
+table problems;
+delete from visitor_identity.provided_identity where visitor_id = id('E');
+update visitor_identity.visitor set forgotten = true where visitor_id = id('E');
+table problems;
+rollback;
+begin;
+update visitor_identity.visitor set forgotten = true where visitor_id = id('S');
+table problems;
+rollback;
+-- A forgotten person's log has lost its keys altogether: some of them missing is a broken promise still. A row of his that was kept
+-- may show the id of a new visitor.
+begin;
+select count(*) > 0 as forgotten from visitor_identity.forget_visitor(id('C'), 'keep');
+select visitor_identity.resolve_visitor('C-1') <> id('C') as another;
+table problems;
+insert into visitor_identity.rebind_row (account, rebind_id, moved_table, part, keys)
+select r.account, r.rebind_id, 'chat'::regclass, 0, '[1]'
+from visitor_identity.rebind as r
+where r.account = 'broken_promises' and r.from_visitor_id = id('S');
+table problems;
+rollback;
 begin;
 insert into visitor_identity.former_channel_identity (account, channel_type, channel_id, channel_user_id, visitor_id)
 values ('broken_promises', 'telegram', '', '67854257', id('S')), ('broken_promises', 'telegram', '', '67854257', id('A'));
