@@ -2,7 +2,7 @@
 # PG_CONFIG=… chooses another PostgreSQL than Debian's 15.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build install demo demo-stop test bench clean
+.PHONY: help setup build install demo demo-stop test torture bench clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -25,6 +25,12 @@ demo-stop: ## remove the demo's cluster and all its data
 test: ## every test (LAYER=lint|unit|regress|isolation|extra|clients, TESTS="name …", KEEP=1)
 	@scripts/test
 
+# Handed on as arguments, because SECONDS in a shell's environment is something else.
+torture: install ## everything at once, held against a model (CLIENTS= SECONDS= SEED= PHASE= TABLES= CRASH=1)
+	@env -u PGHOST tests/torture/torture $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(PHASE),--phase $(PHASE)) $(if $(TABLES),--tables $(TABLES)) \
+		$(if $(filter 1,$(CRASH)),--crash)
+
 bench: setup ## measure the speed, side by side with PL/pgSQL and bare tables
 	@bench/run
 
@@ -32,4 +38,6 @@ clean: ## remove everything built here, the tools too, and the private clusters
 	@scripts/cluster destroy demo
 	@scripts/cluster destroy test
 	@scripts/cluster destroy bench
+	@scripts/cluster destroy torture
+	@scripts/cluster destroy torturecrash
 	rm -rf target

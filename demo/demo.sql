@@ -232,3 +232,53 @@ union all
     from chat.chat_workspace where account = 'north' and channel_type in ('telegram', 'viber')
     order by chat_id limit 2
 );
+
+-- 7. Around the visitor --------------------------------------------------------------------------------------
+
+-- Of the client company's key only its system and this table know; the page gets the signed object from that system.
+select visitor_identity.add_signature_key('e64e35642555f3ecd64ae7dbb600dca8', account => 'north') \g /dev/null
+\set signed '{"fields": {"id": "4711", "display_name": "Anna", "email": "anna@example.com", "phone": "+10435685475"}, "expires": 2051222400, "hash": "11886d25e769b7ad3e7c371a7d9bdec6c7f9d7fb144b77815cdf27e8d87090dc"}'
+\set forged '{"fields": {"id": "4712", "display_name": "Anna", "email": "anna@example.com", "phone": "+10435685475"}, "expires": 2051222400, "hash": "11886d25e769b7ad3e7c371a7d9bdec6c7f9d7fb144b77815cdf27e8d87090dc"}'
+\set tablet '5f0e2c1a-0b7d-4c55-9a6e-0d7f3a1b2c3d'
+
+\echo
+\echo 'Anna opens the app on a new tablet, not logged in: a chat, and the app registers for push notifications.'
+insert into chat.chat (account, visitor_id, department, opened_at)
+values ('north', :'tablet', 'sales', '2026-03-02 18:40+00')
+returning chat_id as tablet_chat \gset
+select visitor_identity.register_device(
+    :'tablet', 'shop', 'a3c1f6de-52b3-4c8e-9a53-0b1d6e5f7a90', 'fcm', 'token-of-the-tablet', account => 'north'
+) \g /dev/null
+select visitor_identity.register_device(
+    :'anna', 'shop', '0d9e8f7a-6b5c-4d3e-8f2a-1b0c9d8e7f6a', 'apns', 'token-of-the-phone', account => 'north'
+) \g /dev/null
+
+\echo 'Then she logs in there with what her shop has signed; a forged object is told apart, and would log in nobody.'
+select visitor_identity.verify_visitor_fields(:'signed', 'north') as "signed by the shop",
+    visitor_identity.verify_visitor_fields(:'forged', 'north') as "id changed by a stranger";
+select visitor_identity.authorize_visitor(:'signed', :'tablet', account => 'north') = :'anna' as "is Anna";
+select visitor_id = :'anna' as "her chat is hers", origin_visitor_id = :'tablet' as "and came from the tablet"
+from chat.chat
+where account = 'north' and chat_id = :tablet_chat;
+
+\echo 'What the bot is told of that chat:'
+select jsonb_pretty(visitor_identity.bot_payload(c)) as "bot_payload"
+from chat.chat as c
+where account = 'north' and chat_id = :tablet_chat;
+
+\echo 'A push notification for customer 4711 goes to:'
+select app, service, token
+from visitor_identity.push_targets(provided_visitor_id => '4711', account => 'north')
+order by token;
+
+\echo 'It was her sister''s tablet after all: the rebinding is undone. Rows of each table that went back, and that did not:'
+select max(rebind_id) as of_the_tablet
+from visitor_identity.rebind
+where account = 'north' and from_visitor_id = :'tablet' \gset
+select * from visitor_identity.undo_rebind(:of_the_tablet, account => 'north');
+
+select (select visitor_id = :'tablet' from chat.chat where account = 'north' and chat_id = :tablet_chat)
+        as "the chat is the tablet's again",
+    string_agg(token, ', ') as "push for 4711 goes to",
+    (select count(*) from visitor_identity.check_integrity()) as "broken promises"
+from visitor_identity.push_targets(provided_visitor_id => '4711', account => 'north');

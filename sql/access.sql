@@ -11,7 +11,8 @@ begin
         'visitor_identity.former_channel_identity', 'visitor_identity.rebind',
         'visitor_identity.rebind_row', 'visitor_identity.pending_rebind',
         'visitor_identity.signature_key', 'visitor_identity.visitor_fields',
-        'visitor_identity.device'
+        'visitor_identity.device',
+        'visitor_identity.refused_link'
     ]::regclass[]
     loop
         execute format('alter table %s enable row level security', identity_table);
@@ -71,6 +72,8 @@ revoke execute on function
     visitor_identity.chat_row_after(),
     visitor_identity.chat_row_leaves(),
     visitor_identity.attach_chat_table(regclass, name, name, name, name, name, name, name, name, name, text, text),
+    visitor_identity.attach_visitor_table(regclass, name, name, text, text),
+    visitor_identity.rows_left_behind(regclass, text, uuid, uuid),
     visitor_identity.detach_table(regclass, boolean),
     visitor_identity.backfill_begin(regclass),
     visitor_identity.backfill_batch(regclass, integer),
@@ -82,6 +85,8 @@ revoke execute on function
     visitor_identity.rename_channel_user(text, text, text, text, text),
     visitor_identity.unattached_tables(),
     visitor_identity.check_integrity(),
+    visitor_identity.unusable_identifiers(text, text, text, text, text),
+    visitor_identity.find_anomalies(),
     visitor_identity.add_signature_key(text, text, text),
     visitor_identity.retire_signature_key(bigint, text),
     visitor_identity.verify_visitor_fields(jsonb, text),
@@ -94,7 +99,9 @@ revoke execute on function
     visitor_identity.bot_payload(anyelement, jsonb),
     visitor_identity.external_user_id(uuid, text, text),
     visitor_identity.visitor_graph(uuid, text, integer),
-    visitor_identity.visitor_history(uuid, text)
+    visitor_identity.visitor_history(uuid, text),
+    visitor_identity.export_visitor(uuid, text),
+    visitor_identity.forget_visitor(uuid, text, jsonb, text)
 from public;
 
 revoke execute on procedure visitor_identity.backfill_chats(regclass, integer) from public;
@@ -160,6 +167,7 @@ begin
             grant execute on function
                 visitor_identity.derive_visitor_id(text, text),
                 visitor_identity.attach_chat_table(regclass, name, name, name, name, name, name, name, name, name, text, text),
+                visitor_identity.attach_visitor_table(regclass, name, name, text, text),
                 visitor_identity.detach_table(regclass, boolean),
                 visitor_identity.backfill_begin(regclass),
                 visitor_identity.backfill_batch(regclass, integer),
@@ -170,11 +178,15 @@ begin
                 visitor_identity.rename_channel_user(text, text, text, text, text),
                 visitor_identity.unattached_tables(),
                 visitor_identity.check_integrity(),
+                visitor_identity.unusable_identifiers(text, text, text, text, text),
+                visitor_identity.find_anomalies(),
                 visitor_identity.add_signature_key(text, text, text),
                 visitor_identity.retire_signature_key(bigint, text),
                 visitor_identity.prune_devices(interval, text),
                 visitor_identity.visitor_graph(uuid, text, integer),
-                visitor_identity.visitor_history(uuid, text)
+                visitor_identity.visitor_history(uuid, text),
+                visitor_identity.export_visitor(uuid, text),
+                visitor_identity.forget_visitor(uuid, text, jsonb, text)
             to %I', role);
         execute format('grant execute on procedure visitor_identity.backfill_chats(regclass, integer) to %I', role);
         execute format('
@@ -183,7 +195,8 @@ begin
                 visitor_identity.channel_identity, visitor_identity.former_channel_identity,
                 visitor_identity.rebind, visitor_identity.rebind_row,
                 visitor_identity.pending_rebind, visitor_identity.attached_table,
-                visitor_identity.visitor_fields, visitor_identity.device
+                visitor_identity.visitor_fields, visitor_identity.device,
+                visitor_identity.refused_link, visitor_identity.anomalies, visitor_identity.statistics
             to %I', role);
         execute format('
             grant select, insert, update, delete on
@@ -197,7 +210,7 @@ $$;
 revoke execute on function visitor_identity.grant_access(name, text) from public;
 
 comment on function visitor_identity.grant_access(name, text) is
-'Gives a role what it needs. reader: find_visitor, search_history and the views of the tables attached so far. application: also resolve_visitor, authorize_visitor, registering devices, push_targets and the payloads. admin: also visitor_graph and visitor_history, attaching, policies, adding signature keys and reading the identity tables; the keys are read by nobody. Roles are not created; run it again after attaching another table. For superusers. VOLATILE. Errors: 22023, 42704.';
+'Gives a role what it needs. reader: find_visitor, search_history and the views of the tables attached so far. application: also resolve_visitor, authorize_visitor, registering devices, push_targets and the payloads. admin: also visitor_graph and visitor_history, telling and forgetting a person, attaching, policies, adding signature keys and reading the identity tables; the keys are read by nobody. Roles are not created; run it again after attaching another table. For superusers. VOLATILE. Errors: 22023, 42704.';
 
 select pg_catalog.pg_extension_config_dump('visitor_identity.account', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.channel', 'where not built_in');
@@ -218,6 +231,8 @@ select pg_catalog.pg_extension_config_dump('visitor_identity.signature_key', '')
 select pg_catalog.pg_extension_config_dump('visitor_identity.signature_key_key_id_seq', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.visitor_fields', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.device', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.refused_link', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.refused_link_refused_id_seq', '');
 select pg_catalog.pg_extension_config_dump(
     'visitor_identity.attached_table',
     'where exists (select from pg_catalog.pg_class as c where c.oid = attached)'

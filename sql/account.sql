@@ -17,27 +17,36 @@ as 'MODULE_PATHNAME', 'check_signature_fields_wrapper';
 comment on function visitor_identity.check_signature_fields(jsonb) is
 'True for a strict rule of signed visitor fields: an object with one line of text a field, of which the CHECK of account makes sure. IMMUTABLE. Errors: 22023 for anything else, with the reason.';
 
+-- As a CHECK that raises by itself: PostgreSQL's own error of a CHECK shows the whole row, the secret namespace with it.
+create function visitor_identity.check_policy(policy text, value text)
+returns boolean
+language c immutable strict parallel safe
+as 'MODULE_PATHNAME', 'check_policy_wrapper';
+
+comment on function visitor_identity.check_policy(text, text) is
+'True for a value, given as text, that the column policy of account takes, of which the CHECKs of account make sure. IMMUTABLE. Errors: 22023 for any other, with those it takes; 22001 for an account over 512 bytes.';
+
 create table visitor_identity.account (
     account text collate "C" not null
-        constraint account_is_identifier check (visitor_identity.is_identifier_text(account)),
+        constraint account_is_identifier check (visitor_identity.check_policy('account', account)),
     namespace uuid not null default pg_catalog.gen_random_uuid(),
     derivation text not null default 'uuid_v5'
-        constraint account_derivation check (derivation in ('uuid_v5', 'md5')),
+        constraint account_derivation check (visitor_identity.check_policy('derivation', derivation)),
     on_authorization text not null default 'rebind'
-        constraint account_on_authorization check (on_authorization in ('rebind', 'keep')),
+        constraint account_on_authorization check (visitor_identity.check_policy('on_authorization', on_authorization)),
     channel_format text not null default 'platform'
-        constraint account_channel_format check (channel_format in ('platform', 'documented', 'any')),
+        constraint account_channel_format check (visitor_identity.check_policy('channel_format', channel_format)),
     require_signature boolean not null default false,
     identified_cookie text not null default 'auto'
-        constraint account_identified_cookie check (identified_cookie in ('auto', 'accept', 'ignore')),
+        constraint account_identified_cookie check (visitor_identity.check_policy('identified_cookie', identified_cookie)),
     max_rebinds integer not null default 1000
-        constraint account_max_rebinds check (max_rebinds >= 0),
+        constraint account_max_rebinds check (visitor_identity.check_policy('max_rebinds', max_rebinds::text)),
     max_rebind_chats integer not null default 10000
-        constraint account_max_rebind_chats check (max_rebind_chats >= 0),
+        constraint account_max_rebind_chats check (visitor_identity.check_policy('max_rebind_chats', max_rebind_chats::text)),
     signature_fields jsonb
         constraint account_signature_fields check (visitor_identity.check_signature_fields(signature_fields)),
     signature_horizon integer not null default 86400
-        constraint account_signature_horizon check (signature_horizon > 0),
+        constraint account_signature_horizon check (visitor_identity.check_policy('signature_horizon', signature_horizon::text)),
     created_at timestamptz not null default pg_catalog.now(),
     untouched boolean not null default false,
     constraint account_pkey primary key (account)
@@ -69,6 +78,17 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    -- Before NOT NULL, whose error shows the row.
+    if num_nulls(
+        new.account, new.namespace, new.derivation, new.on_authorization, new.channel_format,
+        new.require_signature, new.identified_cookie, new.max_rebinds, new.max_rebind_chats,
+        new.signature_horizon, new.created_at, new.untouched
+    ) > 0 then
+        raise exception 'a policy of an account cannot be NULL'
+            using errcode = '22004',
+                detail = 'Only signature_fields may be NULL.',
+                hint = 'Leave the column out to get its default.';
+    end if;
     if tg_op = 'INSERT' then
         delete from visitor_identity.account as a
         where a.account operator(pg_catalog.=) new.account
@@ -97,7 +117,7 @@ $$;
 revoke execute on function visitor_identity.account_row() from public;
 
 comment on function visitor_identity.account_row() is
-'Trigger function: the row default made by CREATE EXTENSION gives way to the one that a restore or replication brings; an account is never renamed (55000).';
+'Trigger function: the row default made by CREATE EXTENSION gives way to the one that a restore or replication brings; an account is never renamed (55000), a policy never NULL (22004).';
 
 insert into visitor_identity.account (account, untouched) values ('default', true);
 

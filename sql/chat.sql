@@ -1,4 +1,4 @@
--- Chat tables: the trigger functions, attaching and detaching, the ready-made store, the search bar.
+-- The application's tables: the trigger functions, attaching and detaching, the ready-made store, the search bar.
 
 create function visitor_identity.chat_row_before()
 returns trigger
@@ -6,7 +6,7 @@ language c security definer
 as 'MODULE_PATHNAME', 'chat_row_before_wrapper';
 
 comment on function visitor_identity.chat_row_before() is
-'Trigger function of attached tables: decides the row''s visitor and binds its identifiers. Supersedes nobody.';
+'Trigger function of attached tables: decides the row''s visitor and, for a chat, binds its identifiers. Supersedes nobody.';
 
 create function visitor_identity.chat_row_after()
 returns trigger
@@ -46,6 +46,21 @@ as 'MODULE_PATHNAME', 'attach_chat_table_wrapper';
 comment on function visitor_identity.attach_chat_table(regclass, name, name, name, name, name, name, name, name, name, text, text) is
 'Makes a chat table follow its visitors: triggers on the table, the views <table>_history (closed chats) and <table>_workspace (open chats) beside it. Column arguments are the table''s own names; a default name is skipped where there is no such column. closed_when: a condition for closed chats, names schema-qualified. fixed_account: the account of all rows, where no column says it. For the table''s owner. VOLATILE. Errors: 25006, 42501, 42703, 42704, 55000.';
 
+create function visitor_identity.attach_visitor_table(
+    visitor_table regclass,
+    visitor_id name default 'visitor_id',
+    account name default 'account',
+    on_clash text default 'refuse',
+    fixed_account text default null
+)
+returns void
+language c volatile
+set search_path = pg_catalog, pg_temp
+as 'MODULE_PATHNAME', 'attach_visitor_table_wrapper';
+
+comment on function visitor_identity.attach_visitor_table(regclass, name, name, text, text) is
+'Makes any other table with a visitor_id (tickets, notes, preferences) follow its visitors: its rows move with a rebinding, and a superseded visitor_id that is written later is replaced. on_clash: what happens when rows of both visitors have the same unique key. refuse: the rebinding is refused, the visitor stays (note rebind_clash). move_or_keep_target: such a row stays with the former visitor, all others move; nothing is ever deleted. fixed_account: the account of all rows, where no column says it. For the table''s owner. VOLATILE. Errors: 22023, 25006, 42501, 42703, 42704, 55000.';
+
 create function visitor_identity.detach_table(
     attached_table regclass,
     keep_origin boolean default false
@@ -56,7 +71,7 @@ set search_path = pg_catalog, pg_temp
 as 'MODULE_PATHNAME', 'detach_table_wrapper';
 
 comment on function visitor_identity.detach_table(regclass, boolean) is
-'Takes an attachment back: drops the two views and the triggers, and the origin column if attaching added it, unless keep_origin. For the table''s owner. VOLATILE. Errors: 25006, 42501, 55000; 2BP01 while other objects use the views.';
+'Takes an attachment of either kind back: drops the triggers, and of a chat table the two views and the origin column if attaching added it, unless keep_origin. For the table''s owner. VOLATILE. Errors: 25006, 42501, 55000; 2BP01 while other objects use the views.';
 
 create function visitor_identity.backfill_begin(chat_table regclass)
 returns bigint

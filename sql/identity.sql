@@ -110,6 +110,7 @@ create table visitor_identity.rebind (
     from_visitor_id uuid not null,
     to_visitor_id uuid not null,
     rebound_chats bigint not null,
+    kept_rows bigint not null default 0,
     reason text collate "C" not null,
     rebound_by text collate "C" not null default session_user,
     rebound_at timestamptz not null default pg_catalog.now(),
@@ -127,8 +128,9 @@ comment on column visitor_identity.rebind.rebind_id is 'Number of the rebinding,
 comment on column visitor_identity.rebind.kind is 'visitor: the whole visitor was absorbed. chat: one chat row alone moved. merge: two visitors were joined by order.';
 comment on column visitor_identity.rebind.from_visitor_id is 'Where the chats were.';
 comment on column visitor_identity.rebind.to_visitor_id is 'Where the chats went.';
-comment on column visitor_identity.rebind.rebound_chats is 'How many chats moved; the count of the keys in rebind_row for attached tables.';
-comment on column visitor_identity.rebind.reason is 'What caused it: resolve_visitor, chat_insert, chat_update, pending, backfill_chats, or the words of whoever ordered a merge.';
+comment on column visitor_identity.rebind.rebound_chats is 'How many chats moved; the count of the keys in rebind_row for attached chat tables, until the person is forgotten.';
+comment on column visitor_identity.rebind.kept_rows is 'How many rows of attached visitor tables stayed with the former visitor, because the target has a row of the same unique key.';
+comment on column visitor_identity.rebind.reason is 'What caused it: resolve_visitor, chat_insert, chat_update, pending, backfill_chats, or the words of whoever ordered a merge; forgotten where they were erased.';
 comment on column visitor_identity.rebind.rebound_by is 'The session user.';
 comment on column visitor_identity.rebind.rebound_at is 'When (start of the transaction).';
 comment on column visitor_identity.rebind.undone_at is 'When it was undone; NULL while it stands.';
@@ -139,6 +141,7 @@ create table visitor_identity.rebind_row (
     moved_table regclass not null,
     part integer not null,
     keys jsonb not null,
+    of_visitor_table boolean not null default false,
     constraint rebind_row_pkey primary key (account, rebind_id, moved_table, part)
 );
 
@@ -146,9 +149,10 @@ comment on table visitor_identity.rebind_row is
 'Exactly what a rebinding moved: the keys of the rows, a JSON array of at most 50000 a row.';
 comment on column visitor_identity.rebind_row.account is 'The account.';
 comment on column visitor_identity.rebind_row.rebind_id is 'The rebinding.';
-comment on column visitor_identity.rebind_row.moved_table is 'The table whose rows moved: an attached table, channel_identity, provided_identity, device, or visitor for pointers.';
+comment on column visitor_identity.rebind_row.moved_table is 'The table whose rows moved: an attached table of either kind, channel_identity, provided_identity, device, or visitor for pointers.';
 comment on column visitor_identity.rebind_row.part is 'Number of the part, from 0.';
 comment on column visitor_identity.rebind_row.keys is 'Array of primary keys: scalars for a key of one column, objects otherwise.';
+comment on column visitor_identity.rebind_row.of_visitor_table is 'True for rows of an attached visitor table, which are no chats and do not count as such.';
 
 create table visitor_identity.pending_rebind (
     account text collate "C" not null,
@@ -189,6 +193,8 @@ comment on column visitor_identity.backfill_queue.key is 'The primary key of the
 
 create table visitor_identity.attached_table (
     attached regclass not null,
+    kind text collate "C" not null default 'chat'
+        constraint attached_table_kind check (kind in ('chat', 'visitor')),
     visitor_column name not null,
     provided_column name,
     channel_type_column name,
@@ -197,22 +203,31 @@ create table visitor_identity.attached_table (
     account_column name,
     opened_at_column name,
     closed_at_column name,
-    origin_column name not null,
+    origin_column name,
     closed_when text,
     fixed_account text collate "C",
     added_origin boolean not null default false,
     key_columns name[] not null,
-    history_view regclass not null,
-    workspace_view regclass not null,
+    history_view regclass,
+    workspace_view regclass,
+    on_clash text collate "C"
+        constraint attached_table_on_clash check (on_clash in ('move_or_keep_target', 'refuse')),
     attached_by text collate "C" not null default session_user,
     attached_at timestamptz not null default pg_catalog.now(),
     constraint attached_table_pkey primary key (attached),
-    constraint attached_table_account check ((account_column is null) <> (fixed_account is null))
+    constraint attached_table_account check ((account_column is null) <> (fixed_account is null)),
+    constraint attached_table_parts check (
+        case kind
+            when 'chat' then num_nonnulls(origin_column, history_view, workspace_view) = 3 and on_clash is null
+            else num_nonnulls(origin_column, history_view, workspace_view) = 0 and on_clash is not null
+        end
+    )
 );
 
 comment on table visitor_identity.attached_table is
-'The application''s chat tables that follow the visitors, and which of their columns means what. Written by attach_chat_table and detach_table.';
+'The application''s tables that follow the visitors, and which of their columns means what. Written by attach_chat_table, attach_visitor_table and detach_table.';
 comment on column visitor_identity.attached_table.attached is 'The table.';
+comment on column visitor_identity.attached_table.kind is 'chat: a table of chats, with views. visitor: any other table, whose rows follow their visitors and decide nothing.';
 comment on column visitor_identity.attached_table.visitor_column is 'Column of the visitor_id.';
 comment on column visitor_identity.attached_table.provided_column is 'Column of the provided id; NULL when there is none.';
 comment on column visitor_identity.attached_table.channel_type_column is 'Column of the channel type; NULL when there is none.';
@@ -221,13 +236,14 @@ comment on column visitor_identity.attached_table.channel_user_column is 'Column
 comment on column visitor_identity.attached_table.account_column is 'Column of the account; NULL when the whole table is of fixed_account.';
 comment on column visitor_identity.attached_table.opened_at_column is 'Column of the time a chat was opened; NULL when there is none.';
 comment on column visitor_identity.attached_table.closed_at_column is 'Column of the time a chat was closed; NULL when there is none.';
-comment on column visitor_identity.attached_table.origin_column is 'Column of the visitor first stored.';
+comment on column visitor_identity.attached_table.origin_column is 'Column of the visitor first stored; NULL for a visitor table.';
 comment on column visitor_identity.attached_table.closed_when is 'SQL condition for a closed chat, where there is no time of closing.';
 comment on column visitor_identity.attached_table.fixed_account is 'The account of all rows, where the table has no account column.';
 comment on column visitor_identity.attached_table.added_origin is 'True when attaching added the origin column; detaching then drops it.';
-comment on column visitor_identity.attached_table.key_columns is 'The primary key when the table was attached, under the names that the views show.';
-comment on column visitor_identity.attached_table.history_view is 'The view of its closed chats.';
-comment on column visitor_identity.attached_table.workspace_view is 'The view of its open chats.';
+comment on column visitor_identity.attached_table.key_columns is 'The primary key when the table was attached, under the names that the views and the log show.';
+comment on column visitor_identity.attached_table.history_view is 'The view of its closed chats; NULL for a visitor table.';
+comment on column visitor_identity.attached_table.workspace_view is 'The view of its open chats; NULL for a visitor table.';
+comment on column visitor_identity.attached_table.on_clash is 'What becomes of a rebinding when rows of both visitors have the same unique key. move_or_keep_target: such a row stays where it is. refuse: the whole visitor stays. NULL for a chat table.';
 comment on column visitor_identity.attached_table.attached_by is 'The session user who attached it.';
 comment on column visitor_identity.attached_table.attached_at is 'When it was attached.';
 
@@ -238,17 +254,23 @@ for each statement execute function visitor_identity.policy_changed();
 alter table visitor_identity.attached_table enable always trigger policy_changed;
 
 -- The names in attached_table are those of the day of attaching, and of the views. The trigger visitor_identity_columns
--- lists the columns in this order and follows a rename: visitor, origin, account, provided, channel type, id and user.
+-- lists the columns in this order and follows a rename: visitor, origin (of a chat), account, provided, channel type, id
+-- and user.
 create view visitor_identity.attachment as
 select
     c.oid as relation,
     c.relowner as owner,
     n.nspname as schema_name,
     c.relname as table_name,
+    t.kind,
+    t.on_clash,
     coalesce(m.names[1], t.visitor_column) as visitor_column,
-    coalesce(m.names[2], t.origin_column) as origin_column,
     case
-        when t.account_column is not null then coalesce(m.names[3], t.account_column)
+        when t.origin_column is not null then coalesce(m.names[2], t.origin_column)
+    end as origin_column,
+    case
+        when t.account_column is not null
+            then coalesce(m.names[p.before_account + 1], t.account_column)
     end as account_column,
     case
         when t.provided_column is not null
@@ -279,11 +301,15 @@ join pg_catalog.pg_class as c on c.oid = t.attached
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 cross join lateral (
     select
-        2 + (t.account_column is not null)::integer as before_provided,
-        2 + num_nonnulls(t.account_column, t.provided_column) as before_type,
-        2 + num_nonnulls(t.account_column, t.provided_column, t.channel_type_column) as before_id,
-        2 + num_nonnulls(
-            t.account_column, t.provided_column, t.channel_type_column, t.channel_id_column
+        1 + num_nonnulls(t.origin_column) as before_account,
+        1 + num_nonnulls(t.origin_column, t.account_column) as before_provided,
+        1 + num_nonnulls(t.origin_column, t.account_column, t.provided_column) as before_type,
+        1 + num_nonnulls(
+            t.origin_column, t.account_column, t.provided_column, t.channel_type_column
+        ) as before_id,
+        1 + num_nonnulls(
+            t.origin_column, t.account_column, t.provided_column, t.channel_type_column,
+            t.channel_id_column
         ) as before_user
 ) as p
 cross join lateral (
@@ -319,8 +345,10 @@ comment on column visitor_identity.attachment.relation is 'Oid of the table.';
 comment on column visitor_identity.attachment.owner is 'Its owner.';
 comment on column visitor_identity.attachment.schema_name is 'Its schema.';
 comment on column visitor_identity.attachment.table_name is 'Its name.';
+comment on column visitor_identity.attachment.kind is 'chat or visitor.';
+comment on column visitor_identity.attachment.on_clash is 'What becomes of a rebinding when unique keys clash; NULL for a chat table.';
 comment on column visitor_identity.attachment.visitor_column is 'Column of the visitor_id.';
-comment on column visitor_identity.attachment.origin_column is 'Column of the visitor first stored.';
+comment on column visitor_identity.attachment.origin_column is 'Column of the visitor first stored; NULL for a visitor table.';
 comment on column visitor_identity.attachment.account_column is 'Column of the account.';
 comment on column visitor_identity.attachment.provided_column is 'Column of the provided id.';
 comment on column visitor_identity.attachment.channel_type_column is 'Column of the channel type.';

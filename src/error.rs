@@ -41,6 +41,10 @@ pub enum IdentityError {
     ArraysDiffer,
     /// 22023: a batch of no chats.
     BadBatchSize,
+    /// 22023: a number below the least that an option takes.
+    BadNumber { option: &'static str, least: i64 },
+    /// 22023: a name that no account can have.
+    BadAccountName,
     /// 22023: a page of no rows.
     BadPageSize,
     /// 22023: a drawing of nobody.
@@ -51,6 +55,8 @@ pub enum IdentityError {
     EmptySecret,
     /// 22023: `signature_fields` that is no strict rule; why.
     BadSignatureFields(String),
+    /// 22023: `per_table` that does not say what to do with attached tables; why.
+    BadPerTable(String),
     /// 28000: a bare provided id where the account takes verified ones only.
     SignatureRequired,
     /// 28000: signed visitor fields that do not verify; the product's code, and why.
@@ -95,6 +101,10 @@ pub enum IdentityError {
     ReadOnlySetup,
     /// 40001: retry the transaction.
     Serialization,
+    /// 40001: rows that clash on a unique key were committed while rows were moved.
+    ClashAppeared,
+    /// 55000: the account of a row of a visitor table cannot change.
+    AccountOfRowChanged,
     /// XX000: something that cannot happen.
     Internal(String),
 }
@@ -219,6 +229,18 @@ impl IdentityError {
                 "It is an interval of at least an hour: registrations are kept up to the hour.",
                 "Pass the time after which the push services give tokens up, for instance 270 days.",
             ),
+            Self::BadNumber { option, least } => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                &format!("invalid value for {option}"),
+                &format!("It is a number from {least}."),
+                "Pass a larger number.",
+            ),
+            Self::BadAccountName => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "invalid value for account",
+                "The name of an account is not empty, and has no blanks at its ends.",
+                "Trim the name.",
+            ),
             Self::ArraysDiffer => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 "the arrays differ in length",
@@ -260,6 +282,12 @@ impl IdentityError {
                 "invalid value for signature_fields",
                 &format!("Reason: {reason}."),
                 "Pass a JSON object with one line of text a field, for instance \"digits\" for \"id\"; NULL verifies as the product does.",
+            ),
+            Self::BadPerTable(reason) => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "invalid value for per_table",
+                &format!("Reason: {reason}."),
+                "Pass a JSON object of attached tables, each with delete, anonymize or keep; visitor_identity.attached_table lists the tables.",
             ),
             Self::SignatureRefused { code, reason } => parts(
                 ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
@@ -384,6 +412,18 @@ impl IdentityError {
                 "could not serialize access due to a concurrent authorization",
                 "Another transaction is rebinding the same visitor.",
                 "Retry the transaction.",
+            ),
+            Self::ClashAppeared => parts(
+                ERRCODE_T_R_SERIALIZATION_FAILURE,
+                "could not serialize access due to a concurrent change of a unique key",
+                "A row of an attached table got the unique key of one that was to be moved.",
+                "Retry the transaction; if that does not help, look for a trigger of the table that breaks a unique key itself.",
+            ),
+            Self::AccountOfRowChanged => parts(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "the account of a visitor's row cannot change",
+                "A row belongs to a visitor of its account.",
+                "Insert the row into the other account and delete it here.",
             ),
             Self::Internal(message) => parts(
                 ERRCODE_INTERNAL_ERROR,

@@ -63,4 +63,6 @@ extension_sql_file!(
     name = "inspect",
     requires = ["payload"]
 );
-extension_sql_file!("../sql/access.sql", name = "access", requires = ["inspect"]);
+extension_sql_file!("../sql/audit.sql", name = "audit", requires = ["inspect"]);
+extension_sql_file!("../sql/privacy.sql", name = "privacy", requires = ["audit"]);
+extension_sql_file!("../sql/access.sql", name = "access", requires = ["privacy"]);

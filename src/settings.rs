@@ -10,6 +10,7 @@ const DEFAULT_ACCOUNT: &CStr = c"default";
 static ACCOUNT: GucSetting<Option<CString>> =
     GucSetting::<Option<CString>>::new(Some(DEFAULT_ACCOUNT));
 static LOCKED_ACCOUNT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static NOTIFY: GucSetting<bool> = GucSetting::<bool>::new(false);
 
 /// Defines the settings; called once, when the library is loaded.
 pub fn register() {
@@ -29,6 +30,16 @@ pub fn register() {
         GucContext::Suset,
         GucFlags::default(),
     );
+    // Not for everybody: what one role would switch off for itself another one waits for, and whoever may connect may
+    // listen, whatever account he is locked to.
+    GucRegistry::define_bool_guc(
+        c"visitor_identity.notify",
+        c"Notifies the channel visitor_identity of every committed rebinding.",
+        c"Everybody who may connect may listen. A transaction that has notified cannot be prepared.",
+        &NOTIFY,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
     #[cfg(not(feature = "pg14"))]
     // SAFETY: a NUL-terminated constant; called from _PG_init, after the settings of this prefix are defined.
     unsafe {
@@ -41,6 +52,11 @@ fn text(setting: &GucSetting<Option<CString>>) -> Option<String> {
         .get()
         .map(|value| value.to_string_lossy().into_owned())
         .filter(|value| !value.is_empty())
+}
+
+/// Whether rebindings are notified.
+pub fn notifies() -> bool {
+    NOTIFY.get()
 }
 
 /// The account to which the session is pinned, if any. Errors: those of reading the catalog.

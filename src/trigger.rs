@@ -1,4 +1,4 @@
-//! The triggers on attached chat tables (design section 4).
+//! The triggers on attached tables (design section 4).
 //! May touch: the row at hand, through PostgreSQL's trigger interface; all else through `store`.
 //!
 //! BEFORE decides the row and at most binds; superseding and moving happen in AFTER, because a row that was decided may
@@ -13,10 +13,11 @@ use crate::store::attachment::{row_shape, AccountOf, RowShape};
 use crate::store::policy::announce_change;
 use crate::store::rebind::{is_moving, log_row, MovedRow, Reason};
 use crate::store::resolve::{
-    complete, facts_of_plain_row, keep_without_waiting, prepare, prepare_plain_row,
-    provided_visitor_of_row, request_of_row, survivor, transaction_ended, Prepared, Stance,
+    complete, facts_of_plain_row, keep_without_waiting, prepare, prepare_given_row,
+    prepare_plain_row, provided_visitor_of_row, request_of_row, survivor, transaction_ended,
+    Prepared, Stance,
 };
-use crate::store::spi::{as_role, connect, from_pg, to_pg};
+use crate::store::spi::{as_role, connect, from_pg, to_pg, Mode};
 use pgrx::datum::{FromDatum, IntoDatum};
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -42,6 +43,7 @@ type RowKey = (pg_sys::Oid, Vec<String>);
 thread_local! {
     static DECIDED: RefCell<HashMap<RowKey, Decided>> = RefCell::new(HashMap::new());
     static LEAVING: RefCell<Option<Leaving>> = const { RefCell::new(None) };
+    static SETTLED: RefCell<Option<Changed>> = const { RefCell::new(None) };
 }
 
 #[pgrx::pg_guard]
@@ -95,6 +97,14 @@ struct Leaving {
     origin: Option<Uuid>,
 }
 
+/// The visitor that BEFORE UPDATE took a row from, and the one it gave it.
+#[derive(PartialEq, Eq)]
+struct Changed {
+    table: pg_sys::Oid,
+    left: Option<Uuid>,
+    visitor: Option<Uuid>,
+}
+
 /// One version of a row.
 #[derive(Clone, Copy)]
 struct Row {
@@ -114,6 +124,10 @@ impl Row {
 
     fn optional_text(&self, column: Option<i32>) -> Option<String> {
         column.and_then(|column| self.text(column))
+    }
+
+    fn optional_uuid(&self, column: Option<i32>) -> Option<Uuid> {
+        column.and_then(|column| self.uuid(column))
     }
 
     /// A uuid column.
@@ -280,26 +294,48 @@ fn plain(account_row: &Request, cookie: Option<Uuid>) -> Request {
 }
 
 /// Whether an inserted row is one that an UPDATE takes to another partition (or that was deleted to be written anew).
-fn is_moving_partition(row: Row, shape: &RowShape, account: &str) -> bool {
+fn is_moving_partition(row: Row, shape: &RowShape) -> bool {
     let leaving = LEAVING.with(|leaving| leaving.borrow_mut().take());
     let table = shape.table.relation;
     let visitor = row.uuid(shape.visitor);
     leaving.is_some_and(|leaving| {
-        let authorized_on_the_way = || {
-            DECIDED.with(|all| {
-                all.borrow()
-                    .get(&(table, row.key(shape, account)))
-                    .is_some_and(|decided| {
-                        decided.left == leaving.visitor
-                            && Some(decided.prepared.visitor_id) == visitor
-                    })
-            })
+        let settled_on_the_way = || {
+            let changed = Changed {
+                table,
+                left: leaving.visitor,
+                visitor,
+            };
+            SETTLED.with(|settled| settled.borrow().as_ref() == Some(&changed))
         };
         leaving.table == table
             && visitor.is_some()
-            && (leaving.origin == row.uuid(shape.origin) || leaving.origin.is_none())
-            && (leaving.visitor == visitor || authorized_on_the_way())
+            && (leaving.origin == row.optional_uuid(shape.origin) || leaving.origin.is_none())
+            && (leaving.visitor == visitor || settled_on_the_way())
     })
+}
+
+/// A row that moves to another partition comes to another visitor than BEFORE UPDATE left it with: to be logged, with
+/// what was decided there.
+fn moves_on(shape: &RowShape, key: Vec<String>, account: &str, left: Uuid, prepared: Prepared) {
+    let row = (shape.table.relation, key);
+    let decided_before = DECIDED.with(|all| match all.borrow_mut().get_mut(&row) {
+        Some(decided) => {
+            decided.left = decided.left.or(Some(left));
+            decided.prepared.visitor_id = prepared.visitor_id;
+            true
+        }
+        None => false,
+    });
+    if !decided_before {
+        remember(
+            shape,
+            row.1,
+            account,
+            Some(left),
+            prepared,
+            Reason::ChatUpdate,
+        );
+    }
 }
 
 /// A row that moves to another partition keeps its visitor: resolving it again by its channel id could hand it to
@@ -310,9 +346,9 @@ fn before_insert(call: &Call, shape: &RowShape) -> Result<Settled, IdentityError
     let account = row.account(shape)?;
     let identifiers = row.identifiers(shape);
     let visitor_id = row.uuid(shape.visitor);
-    let origin = row.uuid(shape.origin);
+    let origin = row.optional_uuid(shape.origin);
     let (policy, mut request) = request_of_row(&account, identifiers.raw(visitor_id))?;
-    let moves = is_moving_partition(row, shape, &account);
+    let moves = is_moving_partition(row, shape);
     let mut keeps = moves;
     if let (false, Some(visitor_id), true) = (keeps, visitor_id, origin.is_some()) {
         if request.provided.is_some() {
@@ -330,9 +366,14 @@ fn before_insert(call: &Call, shape: &RowShape) -> Result<Settled, IdentityError
     let visitor = if let Some(kept) = kept {
         kept
     } else if keeps || (request.provided.is_none() && request.channel.is_none()) {
-        prepare_plain_row(&policy, &plain(&request, visitor_id))?
+        let prepared = prepare_plain_row(&policy, &plain(&request, visitor_id))?;
+        let visitor = prepared.visitor_id;
+        if let Some(left) = visitor_id.filter(|left| moves && *left != visitor) {
+            moves_on(shape, row.key(shape, &account), &account, left, prepared);
+        }
+        visitor
     } else {
-        let prepared = prepare(&policy, &request, None, Stance::HoldsChatRow)?;
+        let prepared = prepare(&policy, &request, None, Stance::HoldsChatRow(None))?;
         let visitor = prepared.visitor_id;
         remember(
             shape,
@@ -344,14 +385,60 @@ fn before_insert(call: &Call, shape: &RowShape) -> Result<Settled, IdentityError
         );
         visitor
     };
-    let fill_account = shape
-        .account
-        .is_some_and(|column| row.text(column).is_none());
     Ok(Settled {
         visitor,
         origin: origin.or(Some(visitor)),
-        account: fill_account.then_some(account),
+        account: account_to_fill_in(row, shape, account),
     })
+}
+
+/// The account, where the row has a column for it that is NULL.
+fn account_to_fill_in(row: Row, shape: &RowShape, account: String) -> Option<String> {
+    let is_null = |column| row.text(column).is_none();
+    shape.account.is_some_and(is_null).then_some(account)
+}
+
+/// A row of a visitor table follows its visitor and decides nothing; one without a visitor is left alone.
+fn visitor_row(call: &Call, shape: &RowShape) -> Result<Option<Settled>, IdentityError> {
+    let row = call.new;
+    let wanted = row.uuid(shape.visitor).filter(|id| !is_no_visitor(*id));
+    let left = call.old.and_then(|old| old.uuid(shape.visitor));
+    if let (Some(old), Some(column), Some(_), Some(_)) = (call.old, shape.account, left, wanted) {
+        if row.text(column) != old.text(column) {
+            return Err(IdentityError::AccountOfRowChanged);
+        }
+    }
+    let Some(wanted) = wanted.filter(|wanted| left != Some(*wanted)) else {
+        return Ok(None);
+    };
+    if left.is_some_and(|left| is_moving(left, wanted)) {
+        return Ok(None);
+    }
+    let account = row.account(shape)?;
+    let visitor = if call.old.is_none() && is_moving_partition(row, shape) {
+        // Also a row that a rebinding left with a former visitor stays where it is. The lock, where it is to be had
+        // without waiting, lets whoever rebinds the visitor find the row in its new partition.
+        keep_without_waiting(&account, wanted)?;
+        wanted
+    } else {
+        // Where the row stays with its visitor nothing is locked, as for a chat.
+        let survivor = match left {
+            Some(_) => survivor(&account, wanted)?.map(|visitor| visitor.id),
+            None => None,
+        };
+        match survivor.filter(|survivor| Some(*survivor) == left) {
+            Some(same) => same,
+            None => {
+                let (policy, request) = request_of_row(&account, RawRequest::default())?;
+                prepare_plain_row(&policy, &plain(&request, survivor.or(Some(wanted))))?.visitor_id
+            }
+        }
+    };
+    Ok(Some(Settled {
+        visitor,
+        origin: None,
+        account: account_to_fill_in(row, shape, account),
+    }))
 }
 
 /// The row appears to be authorized, to change its channel, or to be written back with an old visitor_id.
@@ -382,7 +469,7 @@ fn before_update(
 
     let mut settled = None;
     if is.provided.is_some() && (provided_appears || channel_appears) {
-        let prepared = prepare(&policy, &is, None, Stance::HoldsChatRow)?;
+        let prepared = prepare(&policy, &is, None, Stance::HoldsChatRow(left))?;
         // Otherwise the id does not count here (require_signature), and the row stays where it is.
         if prepared.decision.basis == Basis::Provided {
             settled = Some(prepared);
@@ -398,7 +485,12 @@ fn before_update(
                 cookie: None,
                 ..is.clone()
             };
-            settled = Some(prepare(&policy, &by_channel, None, Stance::HoldsChatRow)?);
+            settled = Some(prepare(
+                &policy,
+                &by_channel,
+                None,
+                Stance::HoldsChatRow(left),
+            )?);
         }
     }
     let visitor = match settled {
@@ -421,13 +513,29 @@ fn before_update(
             }
             // Where the row stays with its visitor, nothing is added to him, and nothing is locked: whoever is rebinding
             // him waits for this row, and takes it along.
-            let survivor = match target {
-                Some(target) => survivor(&account, target)?.map(|visitor| visitor.id),
+            let mut known = match target {
+                Some(target) => survivor(&account, target)?,
                 None => None,
             };
+            // The visitor_id of a forgotten person that a live session writes back names nobody.
+            if let (Some(left), Some(true)) = (left, known.map(|visitor| visitor.forgotten)) {
+                target = Some(left);
+                known = survivor(&account, left)?;
+            }
+            let survivor = known.map(|visitor| visitor.id);
             let visitor = match survivor.filter(|survivor| Some(*survivor) == left) {
                 Some(same) => same,
-                None => prepare_plain_row(&policy, &plain(&is, survivor.or(target)))?,
+                None => {
+                    let given = plain(&is, survivor.or(target));
+                    let visitor = match left {
+                        Some(left) => prepare_given_row(&policy, &given, left)?.or(Some(left)),
+                        None => None,
+                    };
+                    match visitor {
+                        Some(visitor) => visitor,
+                        None => prepare_plain_row(&policy, &given)?.visitor_id,
+                    }
+                }
             };
             if let Some(left) = left.filter(|left| *left != visitor) {
                 let moved = MovedRow {
@@ -439,9 +547,15 @@ fn before_update(
             visitor
         }
     };
+    let changed = Changed {
+        table: shape.table.relation,
+        left,
+        visitor: Some(visitor),
+    };
+    SETTLED.with(|settled| settled.borrow_mut().replace(changed));
     Ok(Some(Settled {
         visitor,
-        origin: old.uuid(shape.origin).or(left).or(Some(visitor)),
+        origin: old.optional_uuid(shape.origin).or(left).or(Some(visitor)),
         account: None,
     }))
 }
@@ -456,7 +570,7 @@ fn is_authorized(
 ) -> Result<bool, IdentityError> {
     for request in [was, is] {
         if request.provided.is_some() && visitor.is_some() {
-            let bound = provided_visitor_of_row(policy, request)?;
+            let bound = provided_visitor_of_row(Mode::Write, policy, request)?;
             if bound.is_some() && bound == visitor {
                 return Ok(true);
             }
@@ -476,9 +590,9 @@ fn rewritten(row: Row, shape: &RowShape, settled: Settled) -> pg_sys::HeapTuple 
     if row.uuid(shape.visitor) != Some(settled.visitor) {
         set(shape.visitor, to_pg(settled.visitor).into_datum());
     }
-    if let Some(origin) = settled.origin {
-        if row.uuid(shape.origin) != Some(origin) {
-            set(shape.origin, to_pg(origin).into_datum());
+    if let (Some(column), Some(origin)) = (shape.origin, settled.origin) {
+        if row.uuid(column) != Some(origin) {
+            set(column, to_pg(origin).into_datum());
         }
     }
     if let (Some(column), Some(account)) = (shape.account, settled.account) {
@@ -534,6 +648,7 @@ fn before(call: &Call) -> Result<pg_sys::HeapTuple, IdentityError> {
     let settled = connect(|| {
         let shape = row_shape(call.relation)?;
         let settled = match call.old {
+            _ if !shape.table.is_of_chats() => visitor_row(call, &shape)?,
             None => Some(before_insert(call, &shape)?),
             Some(old) => before_update(call, old, &shape)?,
         };
@@ -573,7 +688,7 @@ fn before_delete(call: &Call) -> Result<(), IdentityError> {
         let leaving = Leaving {
             table: shape.table.relation,
             visitor: call.new.uuid(shape.visitor),
-            origin: call.new.uuid(shape.origin),
+            origin: call.new.optional_uuid(shape.origin),
         };
         LEAVING.with(|slot| slot.borrow_mut().replace(leaving));
         Ok(())

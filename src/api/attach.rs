@@ -1,7 +1,10 @@
-//! Attaching and detaching an application's chat tables, as SQL functions.
+//! Attaching and detaching an application's tables, as SQL functions.
 
 use super::{reported, Answer};
 use crate::store::attach::{attach, detach, Names};
+use crate::store::attach_visitor;
+use crate::store::attachment::keys_left_behind;
+use crate::store::spi::{connect, from_pg};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::ffi::CStr;
@@ -38,6 +41,39 @@ fn attach_chat_table(
         origin_visitor_id: name(origin_visitor_id),
     };
     reported(attach(chat_table, &names, closed_when, fixed_account))
+}
+
+#[pg_extern(sql = false)]
+fn attach_visitor_table(
+    visitor_table: Option<pg_sys::Oid>,
+    visitor_id: Option<&CStr>,
+    account: Option<&CStr>,
+    on_clash: Option<&str>,
+    fixed_account: Option<&str>,
+) -> Answer<()> {
+    reported(attach_visitor::attach(
+        visitor_table,
+        &name(visitor_id),
+        &name(account),
+        on_clash,
+        fixed_account,
+    ))
+}
+
+#[pg_extern(sql = false)]
+fn rows_left_behind(
+    attached_table: Option<pg_sys::Oid>,
+    account: Option<&str>,
+    from_visitor_id: Option<pgrx::Uuid>,
+    to_visitor_id: Option<pgrx::Uuid>,
+) -> Answer<Option<pgrx::JsonB>> {
+    let (Some(table), Some(account), Some(from), Some(to)) =
+        (attached_table, account, from_visitor_id, to_visitor_id)
+    else {
+        return Ok(None);
+    };
+    let keys = connect(|| keys_left_behind(table, account, from_pg(from), from_pg(to)));
+    reported(keys.map(|keys| Some(pgrx::JsonB(serde_json::Value::Array(keys)))))
 }
 
 #[pg_extern(sql = false)]

@@ -1,10 +1,11 @@
-//! Channel-format checks and normal forms as SQL functions. Pure, except `check_channel_user_id`, which reads the table
-//! of channels.
+//! Channel-format checks, normal forms and the check of policies as SQL functions. Pure, except `check_channel_user_id`,
+//! which reads the table of channels.
 
 use super::{reported, Answer};
 use crate::error::IdentityError;
 use crate::identifier::channel::{ChannelType, Profile};
-use crate::identifier::{self, placeholder, Text};
+use crate::identifier::{self, placeholder, Text, TextError};
+use crate::resolution::{check_value, RefusedValue};
 use crate::store;
 use pgrx::prelude::*;
 
@@ -80,6 +81,20 @@ fn normalize_provided_visitor_id(provided_visitor_id: &str) -> Option<String> {
 #[pg_extern(sql = false)]
 fn placeholder_key(value: &str) -> String {
     placeholder::fold(value)
+}
+
+#[pg_extern(sql = false)]
+fn check_policy(policy: &str, value: &str) -> Answer<bool> {
+    let checked = check_value(policy, value).map_err(|refused| match refused {
+        RefusedValue::NotOneOf(option, allowed) => IdentityError::BadOption { option, allowed },
+        RefusedValue::Below(option, least) => IdentityError::BadNumber { option, least },
+        RefusedValue::Name(TextError::TooLong) => IdentityError::TooLong("account"),
+        RefusedValue::Name(TextError::ControlCharacter) => {
+            IdentityError::ControlCharacter("account")
+        }
+        RefusedValue::NameNotTrimmed => IdentityError::BadAccountName,
+    });
+    reported(checked.map(|()| true))
 }
 
 #[pg_extern(sql = false)]

@@ -1,6 +1,7 @@
 //! The SQL functions, by topic: arguments in, rows or errors out, nothing else. Their SQL declarations are in `sql/`.
 
 mod attach;
+mod audit;
 mod backfill;
 mod bulk;
 mod check;
@@ -10,6 +11,7 @@ mod inspect;
 mod json;
 mod operation;
 mod payload;
+mod privacy;
 mod resolve;
 mod signature;
 

@@ -69,6 +69,8 @@ pub enum Note {
     RebindLimit,
     /// This very rebinding was undone before.
     RebindUndone,
+    /// Rows of both visitors have the same unique key in a table that refuses such a rebinding.
+    RebindClash,
 }
 
 impl Note {
@@ -81,6 +83,7 @@ impl Note {
             Self::RebindOff => "rebind_off",
             Self::RebindLimit => "rebind_limit",
             Self::RebindUndone => "rebind_undone",
+            Self::RebindClash => "rebind_clash",
         }
     }
 }
@@ -111,6 +114,28 @@ pub enum Effect {
     Leave,
 }
 
+/// Why an authorization leaves a visitor that it met where he is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusedLink {
+    /// He has a provided id of his own.
+    Identified,
+    /// Another provided id claimed him before.
+    Claimed,
+    /// A policy, a limit or an undo forbids it.
+    Forbidden(Note),
+}
+
+impl RefusedLink {
+    /// The stable code in `visitor_identity.refused_link`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Identified => "identified",
+            Self::Claimed => "claimed",
+            Self::Forbidden(note) => note.code(),
+        }
+    }
+}
+
 /// What happens to the channel user id of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChannelEffect {
@@ -130,6 +155,8 @@ pub struct Decision {
     pub basis: Basis,
     /// Every other visitor that an authorization met, in the order of the request.
     pub effects: Vec<(Uuid, Effect)>,
+    /// Those of them that are not absorbed, and why.
+    pub refused: Vec<(Uuid, RefusedLink)>,
     pub channel: ChannelEffect,
     /// An unknown visitor_id that becomes another name of the target.
     pub alias: Option<Uuid>,
@@ -140,14 +167,19 @@ pub struct Decision {
 impl Decision {
     /// Whether anything has to be written.
     pub fn writes(&self) -> bool {
-        !matches!(self.target, Target::Known(_))
-            || self.channel != ChannelEffect::None
-            || self.alias.is_some()
+        self.binds()
             || self.effects.iter().any(|(id, effect)| match effect {
                 Effect::Absorb => true,
                 Effect::Claim => !self.claims.contains(id),
                 Effect::Leave => false,
             })
+    }
+
+    /// Whether an identifier or a cookie is bound that others may be waiting to bind.
+    pub fn binds(&self) -> bool {
+        !matches!(self.target, Target::Known(_))
+            || self.channel != ChannelEffect::None
+            || self.alias.is_some()
     }
 
     /// The visitors to be superseded.
@@ -254,6 +286,7 @@ pub fn decide(
         target: Target::Random,
         basis: Basis::None,
         effects: Vec::new(),
+        refused: Vec::new(),
         channel: ChannelEffect::None,
         alias: None,
         notes,
@@ -302,6 +335,12 @@ fn authorize(
     let mut room = None;
     for visitor in met(true, facts) {
         if !is_free(&visitor, facts.provided) {
+            let why = if visitor.identified {
+                RefusedLink::Identified
+            } else {
+                RefusedLink::Claimed
+            };
+            decision.refused.push((visitor.id, why));
             decision.effects.push((visitor.id, Effect::Leave));
             continue;
         }
@@ -311,6 +350,7 @@ fn authorize(
         {
             _ if policy.on_authorization == OnAuthorization::Keep => Some(Note::RebindOff),
             Some(candidate) if candidate.undone => Some(Note::RebindUndone),
+            Some(candidate) if candidate.clash => Some(Note::RebindClash),
             Some(candidate) => {
                 let left = room.get_or_insert(
                     policy
@@ -330,6 +370,8 @@ fn authorize(
                 if visitor.claimed_by.is_some() {
                     decision.claims.push(visitor.id);
                 }
+                let why = RefusedLink::Forbidden(note);
+                decision.refused.push((visitor.id, why));
                 decision.effects.push((visitor.id, Effect::Claim));
             }
             None => {

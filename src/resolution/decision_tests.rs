@@ -71,6 +71,7 @@ struct Case {
     chats: HashMap<Uuid, i64>,
     absorbed: i64,
     undone: Vec<Uuid>,
+    clashing: Vec<Uuid>,
 }
 
 impl Case {
@@ -82,6 +83,7 @@ impl Case {
             chats: HashMap::new(),
             absorbed: 0,
             undone: Vec::new(),
+            clashing: Vec::new(),
         }
     }
 
@@ -132,6 +134,11 @@ impl Case {
         self
     }
 
+    fn clashing(mut self, visitor: Uuid) -> Self {
+        self.clashing.push(visitor);
+        self
+    }
+
     fn candidates(&self) -> Vec<CandidateFacts> {
         rebind_candidates(&self.policy, &self.request, &self.facts)
             .into_iter()
@@ -140,6 +147,7 @@ impl Case {
                 chats: self.chats.get(&visitor_id).copied().unwrap_or(1),
                 absorbed_by_target: self.absorbed,
                 undone: self.undone.contains(&visitor_id),
+                clash: self.clashing.contains(&visitor_id),
             })
             .collect()
     }
@@ -571,6 +579,29 @@ mod authorization {
     }
 
     #[test]
+    fn whoever_is_met_and_not_absorbed_is_refused_with_why() {
+        for case in targets() {
+            for (visitor, code) in [
+                (identified(OTHER), "identified"),
+                (claimed(OTHER, Y), "claimed"),
+            ] {
+                for case in [case.clone(), case.clone().keep()] {
+                    let decision = case.cookie(Some(visitor)).decide();
+                    let refused: Vec<_> = decision
+                        .refused
+                        .iter()
+                        .map(|(id, why)| (*id, why.code()))
+                        .collect();
+                    assert_eq!(refused, [(OTHER, code)]);
+                }
+            }
+            let kept = case.clone().keep().cookie(Some(anonymous(X))).decide();
+            assert_eq!(kept.refused, [(X, RefusedLink::Forbidden(Note::RebindOff))]);
+            assert!(case.cookie(Some(anonymous(X))).decide().refused.is_empty());
+        }
+    }
+
+    #[test]
     fn a_visitor_claimed_by_this_very_one_may_still_be_absorbed() {
         for case in both() {
             check(
@@ -664,6 +695,45 @@ mod authorization {
                 &[Note::RebindUndone],
             );
         }
+    }
+
+    #[test]
+    fn a_visitor_whose_rows_clash_stays_and_is_claimed_once() {
+        for case in targets() {
+            let case = case.clashing(X);
+            let claimed = check(
+                &case.clone().cookie(Some(anonymous(X))),
+                &[(X, Effect::Claim)],
+                Outcome::Switched,
+                &[Note::RebindClash],
+            );
+            assert_eq!(claimed.rows_to_change(), [X]);
+            check(
+                &case.cookie(Some(anonymous(X))).channel(Some(anonymous(Y))),
+                &[(X, Effect::Claim), (Y, Effect::Absorb)],
+                Outcome::Authorized,
+                &[Note::RebindClash],
+            );
+        }
+        let again = call()
+            .provided(Some(C))
+            .cookie(Some(claimed(X, C)))
+            .clashing(X)
+            .decide();
+        assert_eq!(again.notes, [Note::RebindClash]);
+        assert!(!again.writes());
+    }
+
+    #[test]
+    fn a_clash_takes_no_room_and_an_undone_rebinding_is_told_first() {
+        let case = call()
+            .provided(Some(C))
+            .with(|policy| policy.max_rebinds = 1)
+            .cookie(Some(anonymous(X)))
+            .channel(Some(anonymous(Y)))
+            .clashing(X);
+        assert_eq!(case.decide().absorbed().collect::<Vec<_>>(), [Y]);
+        assert_eq!(case.undone(X).decide().notes, [Note::RebindUndone]);
     }
 
     #[test]
@@ -1124,6 +1194,7 @@ mod names {
             (Note::RebindOff, "rebind_off"),
             (Note::RebindLimit, "rebind_limit"),
             (Note::RebindUndone, "rebind_undone"),
+            (Note::RebindClash, "rebind_clash"),
         ];
         for (note, code) in codes {
             assert_eq!(note.code(), code);
@@ -1278,12 +1349,13 @@ fn any_requests() -> impl Strategy<Value = Request> {
 fn any_candidates() -> impl Strategy<Value = Vec<CandidateFacts>> {
     let number = || prop_oneof![4 => 0_i64..5, 1 => any::<i64>()];
     proptest::collection::vec(
-        (few_ids(), number(), number(), any::<bool>()).prop_map(
-            |(visitor_id, chats, absorbed_by_target, undone)| CandidateFacts {
+        (few_ids(), number(), number(), any::<bool>(), any::<bool>()).prop_map(
+            |(visitor_id, chats, absorbed_by_target, undone, clash)| CandidateFacts {
                 visitor_id,
                 chats,
                 absorbed_by_target,
                 undone,
+                clash,
             },
         ),
         0..4,
@@ -1298,7 +1370,7 @@ fn possible() -> impl Strategy<Value = (Policy, Request, Facts, Vec<CandidateFac
         any_requests(),
         any_facts(),
         0_i64..5,
-        proptest::collection::vec((0_i64..5, any::<bool>()), 2),
+        proptest::collection::vec((0_i64..5, any::<bool>(), any::<bool>()), 2),
     )
         .prop_map(|(policy, request, mut facts, absorbed, looks)| {
             let asked = (&request.provided, &request.channel, request.cookie);
@@ -1326,11 +1398,12 @@ fn possible() -> impl Strategy<Value = (Policy, Request, Facts, Vec<CandidateFac
             let candidates = rebind_candidates(&policy, &request, &facts)
                 .into_iter()
                 .zip(looks)
-                .map(|(visitor_id, (chats, undone))| CandidateFacts {
+                .map(|(visitor_id, (chats, undone, clash))| CandidateFacts {
                     visitor_id,
                     chats,
                     absorbed_by_target: absorbed,
                     undone,
+                    clash,
                 })
                 .collect();
             (policy, request, facts, candidates)
@@ -1464,6 +1537,14 @@ proptest! {
             Outcome::Created => prop_assert!(decision.writes() && decision.effects.is_empty()),
             Outcome::Recognized => prop_assert!(matches!(decision.target, Target::Known(_))),
         }
+        let left: Vec<Uuid> = decision
+            .effects
+            .iter()
+            .filter(|(_, effect)| *effect != Effect::Absorb)
+            .map(|(id, _)| *id)
+            .collect();
+        let refused: Vec<Uuid> = decision.refused.iter().map(|(id, _)| *id).collect();
+        prop_assert_eq!(refused, left);
         if decision.basis != Basis::Provided {
             prop_assert!(decision.effects.is_empty());
             prop_assert_eq!(decision.channel, ChannelEffect::None);
@@ -1495,13 +1576,19 @@ proptest! {
         }
         for candidate in candidates.iter().filter(|it| absorbed.contains(&it.visitor_id)) {
             prop_assert!(!candidate.undone);
+            prop_assert!(!candidate.clash);
             prop_assert!(candidate.chats <= policy.max_rebind_chats);
             prop_assert!(
                 candidate.absorbed_by_target + absorbed.len() as i64 <= policy.max_rebinds
             );
         }
         let forbidden = decision.effects.iter().any(|(_, effect)| *effect == Effect::Claim);
-        let reasons = [Note::RebindOff, Note::RebindLimit, Note::RebindUndone];
+        let reasons = [
+            Note::RebindOff,
+            Note::RebindLimit,
+            Note::RebindUndone,
+            Note::RebindClash,
+        ];
         prop_assert_eq!(
             forbidden,
             decision.notes.iter().any(|note| reasons.contains(note))
@@ -1596,6 +1683,7 @@ mod world {
                     chats: self.count(visitor_id),
                     absorbed_by_target: by_target(false).count() as i64,
                     undone: by_target(true).any(|it| it.from == visitor_id),
+                    clash: false,
                 })
                 .collect()
         }

@@ -40,4 +40,6 @@ pub struct CandidateFacts {
     pub absorbed_by_target: i64,
     /// This very rebinding was undone before.
     pub undone: bool,
+    /// Rows of both have the same unique key in a table that refuses such a rebinding.
+    pub clash: bool,
 }

@@ -8,8 +8,10 @@ mod request;
 
 pub use decision::{
     computed_id, decide, holder_of_computed_id, rebind_candidates, Basis, ChannelEffect, Decision,
-    Effect, Holder, Outcome, Target,
+    Effect, Holder, Note, Outcome, RefusedLink, Target,
 };
 pub use facts::{CandidateFacts, Facts, Visitor};
-pub use policy::{ChannelFormat, Derivation, IdentifiedCookie, OnAuthorization, Policy};
-pub use request::{Asker, ChannelKey, CustomChannels, RawRequest, Refusal, Request};
+pub use policy::{
+    check_value, ChannelFormat, Derivation, IdentifiedCookie, OnAuthorization, Policy, RefusedValue,
+};
+pub use request::{Asker, ChannelKey, CustomChannels, RawRequest, Refusal, Request, Unusable};

@@ -101,24 +101,86 @@ impl Request {
     /// Reads the identifiers of a chat row: what is malformed, blocked or incomplete is no identifier.
     pub fn from_row(raw: RawRequest<'_>, policy: &Policy, custom: &dyn CustomChannels) -> Self {
         let mut notes = Vec::new();
-        let provided = usable(
-            raw.provided_visitor_id,
-            "provided_visitor_id",
-            policy,
-            &mut notes,
-        )
-        .ok()
-        .flatten()
-        .map(str::to_owned);
-        let channel = channel_key(raw, policy, custom, &mut notes).ok().flatten();
+        let (provided, channel) = identifiers_of_row(raw, policy, custom, &mut notes);
         Self {
             asker: Asker::ChatRow,
-            provided,
-            channel,
+            provided: provided.ok().flatten().map(str::to_owned),
+            channel: channel.ok().flatten(),
             cookie: cookie(raw.visitor_id, &mut notes),
             notes,
         }
     }
+}
+
+/// An identifier that a chat row brings and that counts as none: which, and the stable code of why (design section 4,
+/// "listed in `anomalies`"). What is blank was not brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unusable {
+    pub argument: &'static str,
+    pub reason: &'static str,
+}
+
+impl Unusable {
+    /// Of an account that requires signatures: the id was never verified.
+    pub const UNVERIFIED: Self = Self {
+        argument: "provided_visitor_id",
+        reason: "unverified",
+    };
+
+    /// Those of a row, by the reading that resolves it.
+    pub fn of_row(raw: RawRequest<'_>, policy: &Policy, custom: &dyn CustomChannels) -> Vec<Self> {
+        let (provided, channel) = identifiers_of_row(raw, policy, custom, &mut Vec::new());
+        let provided = Self::of_one("provided_visitor_id", raw.provided_visitor_id, provided);
+        let channel = Self::of_one("channel_user_id", raw.channel_user_id, channel);
+        provided.into_iter().chain(channel).collect()
+    }
+
+    fn of_one<T>(argument: &'static str, raw: Option<&str>, read: Read<T>) -> Option<Self> {
+        raw.filter(|raw| !identifier::text::trim(raw).is_empty())?;
+        match read {
+            Ok(Some(_)) => None,
+            Ok(None) => Some(Self {
+                argument,
+                reason: "blocked",
+            }),
+            Err(refusal) => refusal.in_row(argument),
+        }
+    }
+}
+
+impl Refusal {
+    /// What a call would be refused for, in a row that brings this identifier.
+    fn in_row(self, identifier: &'static str) -> Option<Unusable> {
+        let (argument, reason) = match self {
+            Self::Text(TextError::TooLong, argument) => (argument, "too_long"),
+            Self::Text(TextError::ControlCharacter, argument) => (argument, "control_character"),
+            Self::ChannelTypeMissing => ("channel_type", "channel_type_missing"),
+            Self::UnknownChannel => ("channel_type", "unknown_channel"),
+            Self::ChannelFormat { .. } => (identifier, "channel_format"),
+            Self::ChannelUserIdMissing | Self::SignatureRequired | Self::SignedIdUnusable => {
+                return None;
+            }
+        };
+        Some(Unusable { argument, reason })
+    }
+}
+
+type Read<T> = Result<Option<T>, Refusal>;
+
+/// The two identifiers of a chat row, each read by itself.
+fn identifiers_of_row<'a>(
+    raw: RawRequest<'a>,
+    policy: &Policy,
+    custom: &dyn CustomChannels,
+    notes: &mut Vec<Note>,
+) -> (Read<&'a str>, Read<ChannelKey>) {
+    let provided = usable(
+        raw.provided_visitor_id,
+        "provided_visitor_id",
+        policy,
+        notes,
+    );
+    (provided, channel_key(raw, policy, custom, notes))
 }
 
 fn note_blocked(notes: &mut Vec<Note>) {
@@ -325,6 +387,92 @@ mod tests {
             assert!(call(raw).is_err());
             let row = Request::from_row(raw, &Policy::for_tests(), &Orders);
             assert_eq!((row.provided, row.channel), (None, None));
+        }
+    }
+
+    #[test]
+    fn a_row_says_which_identifier_counts_as_none_and_why() {
+        let long = "x".repeat(600);
+        let mut policy = Policy::for_tests();
+        policy.blocked.insert("shared".into());
+        let provided = |id| RawRequest {
+            provided_visitor_id: Some(id),
+            ..RawRequest::default()
+        };
+        let channel = |channel_type, id| RawRequest {
+            channel_type,
+            channel_user_id: Some(id),
+            ..RawRequest::default()
+        };
+        let reasons = |raw| -> Vec<(&str, &str)> {
+            Unusable::of_row(raw, &policy, &Orders)
+                .into_iter()
+                .map(|unusable| (unusable.argument, unusable.reason))
+                .collect()
+        };
+        for (raw, argument, reason) in [
+            (provided("0"), "provided_visitor_id", "blocked"),
+            (provided("Shared"), "provided_visitor_id", "blocked"),
+            (provided(&long), "provided_visitor_id", "too_long"),
+            (
+                provided("a\u{1}b"),
+                "provided_visitor_id",
+                "control_character",
+            ),
+            (
+                channel(None, "67854257"),
+                "channel_type",
+                "channel_type_missing",
+            ),
+            (
+                channel(Some("fax"), "67854257"),
+                "channel_type",
+                "unknown_channel",
+            ),
+            (
+                telegram("not a number"),
+                "channel_user_id",
+                "channel_format",
+            ),
+            (telegram("null"), "channel_user_id", "blocked"),
+            (
+                channel(Some("whatsapp"), "+0 000-00"),
+                "channel_user_id",
+                "blocked",
+            ),
+            (telegram(&long), "channel_user_id", "too_long"),
+            (
+                RawRequest {
+                    channel_id: Some(&long),
+                    ..telegram("67854257")
+                },
+                "channel_id",
+                "too_long",
+            ),
+        ] {
+            assert_eq!(reasons(raw), [(argument, reason)]);
+            let row = Request::from_row(raw, &policy, &Orders);
+            assert_eq!((row.provided, row.channel), (None, None));
+        }
+        let both = RawRequest {
+            provided_visitor_id: Some("null"),
+            ..telegram("x")
+        };
+        assert_eq!(reasons(both).len(), 2);
+        for usable_or_not_brought in [
+            provided("C-1"),
+            provided(" \u{200b}"),
+            telegram("67854257"),
+            telegram(" "),
+            channel(Some("web"), ""),
+            channel(Some("orders"), "O-1"),
+            RawRequest {
+                channel_type: Some("web"),
+                ..RawRequest::default()
+            },
+            RawRequest::default(),
+        ] {
+            assert_eq!(reasons(usable_or_not_brought), []);
         }
     }
 

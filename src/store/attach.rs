@@ -1,6 +1,8 @@
-//! Attaches an application's chat table and takes the attachment back: checks, triggers, views.
+//! Attaches an application's chat table and takes an attachment back: checks, triggers, views. What holds for every
+//! attached table is here too.
 //! May touch: the catalog, `attached_table`, and the table, its triggers and views, with the rights of its owner.
 
+use super::clash::OnClash;
 use super::policy::policy;
 use super::spi::{as_role, connect, current_user, is_read_only, Mode, Rows, Statement, Value};
 use super::statement;
@@ -121,12 +123,13 @@ statement!(
     "insert into visitor_identity.attached_table (
         attached, visitor_column, provided_column, channel_type_column, channel_id_column,
         channel_user_column, account_column, opened_at_column, closed_at_column, origin_column,
-        closed_when, fixed_account, added_origin, history_view, workspace_view, key_columns
+        closed_when, fixed_account, added_origin, history_view, workspace_view, kind, on_clash,
+        key_columns
     )
     values ($1::pg_catalog.regclass, $2::pg_catalog.name, $3::pg_catalog.name, $4::pg_catalog.name,
         $5::pg_catalog.name, $6::pg_catalog.name, $7::pg_catalog.name, $8::pg_catalog.name,
         $9::pg_catalog.name, $10::pg_catalog.name, $11, $12, $13,
-        $14::pg_catalog.regclass, $15::pg_catalog.regclass, (
+        $14::pg_catalog.oid::pg_catalog.regclass, $15::pg_catalog.oid::pg_catalog.regclass, $16, $17, (
             select pg_catalog.array_agg(a.attname order by k.position)
             from pg_catalog.pg_index as i
             cross join pg_catalog.unnest(i.indkey) with ordinality as k (attnum, position)
@@ -215,15 +218,15 @@ fn execute(text: String) -> Result<(), IdentityError> {
 /// A table with what the catalog says of it.
 pub(super) struct Table {
     pub(super) relation: pg_sys::Oid,
-    owner: pg_sys::Oid,
+    pub(super) owner: pg_sys::Oid,
     schema: String,
     name: String,
     is_partitioned: bool,
     columns: Vec<Column>,
 }
 
-struct Column {
-    name: String,
+pub(super) struct Column {
+    pub(super) name: String,
     base_type: pg_sys::Oid,
     number: i64,
     is_generated: bool,
@@ -340,6 +343,29 @@ struct Attachment<'a> {
     closed_when: Option<&'a str>,
 }
 
+/// A table that the caller may attach and that is not attached yet, and the extension's owner. Errors: 25006, 42501,
+/// 55000.
+pub(super) fn table_to_attach(
+    relation: Option<pg_sys::Oid>,
+) -> Result<(pg_sys::Oid, Table), IdentityError> {
+    if is_read_only() {
+        return Err(IdentityError::ReadOnlySetup);
+    }
+    let extension_owner = owner_of_extension()?;
+    let table = own_table(relation)?;
+    let attached = as_role(extension_owner, || {
+        ATTACHED.with(|statement| statement.run(Mode::Write, &[Value::Oid(table.relation)]))
+    })?;
+    if attached.len() > 0 {
+        return Err(IdentityError::not_in_state(
+            "the table is attached already",
+            "visitor_identity.attached_table lists it.",
+            "Call visitor_identity.detach_table first to attach it with other columns.",
+        ));
+    }
+    Ok((extension_owner, table))
+}
+
 /// `attach_chat_table`. Errors: 25006, 42501, 42703, 42704 and 55000, each before anything is changed.
 pub fn attach(
     relation: Option<pg_sys::Oid>,
@@ -348,25 +374,19 @@ pub fn attach(
     fixed_account: Option<&str>,
 ) -> Result<(), IdentityError> {
     connect(|| {
-        if is_read_only() {
-            return Err(IdentityError::ReadOnlySetup);
-        }
-        let extension_owner = owner_of_extension()?;
-        let table = own_table(relation)?;
-        let attached = as_role(extension_owner, || {
-            ATTACHED.with(|statement| statement.run(Mode::Write, &[Value::Oid(table.relation)]))
-        })?;
-        if attached.len() > 0 {
-            return Err(IdentityError::not_in_state(
-                "the table is attached already",
-                "visitor_identity.attached_table lists it.",
-                "Call visitor_identity.detach_table first to attach it with other columns.",
-            ));
-        }
+        let (extension_owner, table) = table_to_attach(relation)?;
         let attachment = check(&table, names, closed_when, fixed_account)?;
         as_role(extension_owner, || {
-            policy_exists(&attachment)?;
-            grant_to_owner(table.owner, extension_owner)
+            policy_exists(attachment.fixed_account.as_deref())?;
+            grant_to_owner(
+                table.owner,
+                extension_owner,
+                &[
+                    TRIGGER_RIGHTS,
+                    "select on visitor_identity.provided_identity",
+                    "insert on visitor_identity.backfill_queue",
+                ],
+            )
         })?;
         let views = as_role(table.owner, || {
             if attachment.add_origin {
@@ -384,11 +404,108 @@ pub fn attach(
     })
 }
 
-fn policy_exists(attachment: &Attachment<'_>) -> Result<(), IdentityError> {
-    match &attachment.fixed_account {
+pub(super) fn policy_exists(fixed_account: Option<&str>) -> Result<(), IdentityError> {
+    match fixed_account {
         Some(account) => policy(account).map(|_| ()),
         None => Ok(()),
     }
+}
+
+fn of_type(column: &Column, types: &[pg_sys::Oid], wanted: &str) -> Result<(), IdentityError> {
+    if types.contains(&column.base_type) {
+        return Ok(());
+    }
+    Err(IdentityError::not_in_state(
+        &format!(
+            "column {} is not of type {wanted}",
+            quote_identifier(&column.name)
+        ),
+        "Visitors are uuids, and the times of a chat are dates or timestamps.",
+        "Change the column's type, or name another column.",
+    ))
+}
+
+/// The column of the visitor. Errors: 42703, 55000.
+pub(super) fn visitor_column<'a>(
+    table: &'a Table,
+    name: &Option<String>,
+) -> Result<&'a Column, IdentityError> {
+    let visitor = name
+        .as_ref()
+        .and_then(|name| table.column(name))
+        .ok_or_else(|| IdentityError::UnknownColumn {
+            table: table.quoted(),
+            column: name.clone().unwrap_or_default(),
+        })?;
+    of_type(visitor, &[pg_sys::UUIDOID], "uuid")?;
+    Ok(visitor)
+}
+
+/// Whose rows the table holds: the column that says so, or else one account. Errors: 42501, 42703.
+pub(super) fn account_of<'a>(
+    table: &'a Table,
+    name: &Option<String>,
+    fixed_account: Option<&str>,
+) -> Result<(Option<&'a Column>, Option<String>), IdentityError> {
+    let account = match fixed_account {
+        Some(_) => None,
+        None => table.named(name, "account")?,
+    };
+    let fixed_account = match account {
+        Some(_) => None,
+        None => Some(effective_account(fixed_account)?),
+    };
+    Ok((account, fixed_account))
+}
+
+/// Errors: 55000 when the table is partitioned by one of the columns.
+pub(super) fn check_partition_key(
+    table: &Table,
+    visitor: &str,
+    origin: &str,
+) -> Result<(), IdentityError> {
+    let keys = [
+        Value::Oid(table.relation),
+        Value::Text(Some(visitor)),
+        Value::Text(Some(origin)),
+    ];
+    let by_visitor = PARTITION_KEYS.with(|statement| statement.run(Mode::Write, &keys))?;
+    if by_visitor.truth(0, 1) {
+        return Err(IdentityError::not_in_state(
+            "the table is partitioned by its visitor column",
+            "A row cannot change its partition while it is being inserted, so no visitor could be assigned.",
+            "Partition by account, by time or by the chat's own key.",
+        ));
+    }
+    Ok(())
+}
+
+/// Errors: 55000 for a column that the triggers could not read, or an account with blanks at its end.
+pub(super) fn check_columns(
+    table: &Table,
+    read: &[Option<&str>],
+    account: Option<&Column>,
+) -> Result<(), IdentityError> {
+    for column in read.iter().flatten().filter_map(|name| table.column(name)) {
+        if column.is_generated {
+            return Err(IdentityError::not_in_state(
+                &format!("column {} is generated", quote_identifier(&column.name)),
+                "Its value is computed after the row's visitor is decided.",
+                "Name an ordinary column, or fill one by a trigger.",
+            ));
+        }
+    }
+    if let Some(column) = account.filter(|column| column.base_type == pg_sys::BPCHAROID) {
+        return Err(IdentityError::not_in_state(
+            &format!(
+                "column {} is of type character",
+                quote_identifier(&column.name)
+            ),
+            "Blanks at its end would be a part of the account's name.",
+            "Change its type to text.",
+        ));
+    }
+    Ok(())
 }
 
 fn check<'a>(
@@ -397,28 +514,7 @@ fn check<'a>(
     closed_when: Option<&'a str>,
     fixed_account: Option<&'a str>,
 ) -> Result<Attachment<'a>, IdentityError> {
-    let visitor = names
-        .visitor_id
-        .as_ref()
-        .and_then(|name| table.column(name))
-        .ok_or_else(|| IdentityError::UnknownColumn {
-            table: table.quoted(),
-            column: names.visitor_id.clone().unwrap_or_default(),
-        })?;
-    let of_type = |column: &Column, types: &[pg_sys::Oid], wanted: &str| {
-        if types.contains(&column.base_type) {
-            return Ok(());
-        }
-        Err(IdentityError::not_in_state(
-            &format!(
-                "column {} is not of type {wanted}",
-                quote_identifier(&column.name)
-            ),
-            "Visitors are uuids, and the times of a chat are dates or timestamps.",
-            "Change the column's type, or name another column.",
-        ))
-    };
-    of_type(visitor, &[pg_sys::UUIDOID], "uuid")?;
+    let visitor = visitor_column(table, &names.visitor_id)?;
     let origin_name = names
         .origin_visitor_id
         .clone()
@@ -437,28 +533,10 @@ fn check<'a>(
     for column in [opened_at, closed_at].into_iter().flatten() {
         of_type(column, &times, "timestamp with time zone")?;
     }
-    let account = match fixed_account {
-        Some(_) => None,
-        None => table.named(&names.account, "account")?,
-    };
-    let fixed_account = match account {
-        Some(_) => None,
-        None => Some(effective_account(fixed_account)?),
-    };
-    let keys = [
-        Value::Oid(table.relation),
-        Value::Text(Some(&visitor.name)),
-        Value::Text(Some(&origin_name)),
-    ];
-    let by_visitor = PARTITION_KEYS.with(|statement| statement.run(Mode::Write, &keys))?;
-    if by_visitor.truth(0, 1) {
-        return Err(IdentityError::not_in_state(
-            "the table is partitioned by its visitor column",
-            "A row cannot change its partition while it is being inserted, so no visitor could be assigned.",
-            "Partition by account, by time or by the chat's own key.",
-        ));
-    }
-    check_indexes(table, visitor, account)?;
+    let (account, fixed_account) = account_of(table, &names.account, fixed_account)?;
+    check_partition_key(table, &visitor.name, &origin_name)?;
+    let unique = check_indexes(table, visitor, account)?;
+    check_no_clash(visitor, &unique)?;
     if let Some(condition) = closed_when {
         check_condition(condition)?;
     }
@@ -491,39 +569,17 @@ fn check<'a>(
         attachment.channel_user,
         attachment.account,
     ];
-    for column in read
-        .into_iter()
-        .flatten()
-        .filter_map(|name| table.column(name))
-    {
-        if column.is_generated {
-            return Err(IdentityError::not_in_state(
-                &format!("column {} is generated", quote_identifier(&column.name)),
-                "Its value is computed after the row's visitor is decided.",
-                "Name an ordinary column, or fill one by a trigger.",
-            ));
-        }
-    }
-    if let Some(column) = account.filter(|column| column.base_type == pg_sys::BPCHAROID) {
-        return Err(IdentityError::not_in_state(
-            &format!(
-                "column {} is of type character",
-                quote_identifier(&column.name)
-            ),
-            "Blanks at its end would be a part of the account's name.",
-            "Change its type to text.",
-        ));
-    }
+    check_columns(table, &read, account)?;
     Ok(attachment)
 }
 
-/// A primary key names the rows that moved; an index by visitor makes the move independent of the table's size; a
-/// unique index over the visitor column would make a rebinding, and so a login, fail on a clash.
-fn check_indexes(
+/// A primary key names the rows that moved; an index by visitor makes the move independent of the table's size. Gives the
+/// columns of every unique index. Errors: 55000.
+pub(super) fn check_indexes(
     table: &Table,
     visitor: &Column,
     account: Option<&Column>,
-) -> Result<(), IdentityError> {
+) -> Result<Vec<Vec<i64>>, IdentityError> {
     let rows: Rows =
         INDEXES.with(|statement| statement.run(Mode::Write, &[Value::Oid(table.relation)]))?;
     let mut has_key = false;
@@ -560,6 +616,11 @@ fn check_indexes(
             &format!("Create one: create index concurrently on {name} ({visitor})."),
         ));
     }
+    Ok(unique)
+}
+
+/// A unique index over the visitor column would make a rebinding, and so a login, fail on a clash of chats.
+fn check_no_clash(visitor: &Column, unique: &[Vec<i64>]) -> Result<(), IdentityError> {
     let clashes = unique.iter().any(|columns| {
         columns.contains(&visitor.number)
             && !unique.iter().any(|other| {
@@ -635,8 +696,15 @@ fn selects_one_expression(text: &std::ffi::CStr) -> bool {
     }
 }
 
+/// What the owner of an attached table needs to have its triggers.
+pub(super) const TRIGGER_RIGHTS: &str = "execute on function visitor_identity.chat_row_before(), visitor_identity.chat_row_after(), visitor_identity.chat_row_leaves()";
+
 /// The views read the bound provided ids, and the triggers are created, with the rights of the table's owner.
-fn grant_to_owner(owner: pg_sys::Oid, extension_owner: pg_sys::Oid) -> Result<(), IdentityError> {
+pub(super) fn grant_to_owner(
+    owner: pg_sys::Oid,
+    extension_owner: pg_sys::Oid,
+    rights: &[&str],
+) -> Result<(), IdentityError> {
     // SAFETY: a role oid, inside a transaction.
     if owner == extension_owner || unsafe { pg_sys::superuser_arg(owner) } {
         return Ok(());
@@ -646,15 +714,62 @@ fn grant_to_owner(owner: pg_sys::Oid, extension_owner: pg_sys::Oid) -> Result<()
         .get::<String>(0, 1)
         .map(quote_identifier)
         .ok_or_else(|| IdentityError::Internal("the table's owner is gone".into()))?;
+    for right in rights {
+        execute(format!("grant {right} to {role}"))?;
+    }
+    Ok(())
+}
+
+fn any_changed(columns: &[String]) -> String {
+    columns
+        .iter()
+        .map(|column| format!("old.{column} is distinct from new.{column}"))
+        .collect::<Vec<_>>()
+        .join(" or ")
+}
+
+/// The triggers that every attached table has. `guarded`: its columns, quoted, in the order in which the view
+/// visitor_identity.attachment reads them back; `on_insert`: which new rows are looked at.
+pub(super) fn create_row_triggers(
+    table: &Table,
+    guarded: &[String],
+    on_insert: &str,
+) -> Result<(), IdentityError> {
+    let name = table.quoted();
     execute(format!(
-        "grant execute on function visitor_identity.chat_row_before(), visitor_identity.chat_row_after(), visitor_identity.chat_row_leaves() to {role}"
+        "create trigger visitor_identity_columns
+        before update of {} on {name}
+        for each row
+        when (false)
+        execute function visitor_identity.chat_row_before()",
+        guarded.join(", ")
     ))?;
     execute(format!(
-        "grant select on visitor_identity.provided_identity to {role}"
+        "comment on trigger visitor_identity_columns on {name} is
+        'Never fires. Lists the columns of the attachment, so that it follows when one is renamed.'"
     ))?;
     execute(format!(
-        "grant insert on visitor_identity.backfill_queue to {role}"
-    ))
+        "create trigger visitor_identity_before_insert
+        before insert on {name}
+        for each row {on_insert} execute function visitor_identity.chat_row_before()"
+    ))?;
+    // Without a list of columns: such a list does not see what another BEFORE trigger has changed.
+    execute(format!(
+        "create trigger visitor_identity_before_update
+        before update on {name}
+        for each row
+        when ({})
+        execute function visitor_identity.chat_row_before()",
+        any_changed(guarded)
+    ))?;
+    if table.is_partitioned {
+        execute(format!(
+            "create trigger visitor_identity_before_delete
+            before delete on {name}
+            for each row execute function visitor_identity.chat_row_leaves()"
+        ))?;
+    }
+    Ok(())
 }
 
 fn create_triggers(attachment: &Attachment<'_>) -> Result<(), IdentityError> {
@@ -670,50 +785,10 @@ fn create_triggers(attachment: &Attachment<'_>) -> Result<(), IdentityError> {
     .flatten()
     .map(quoted)
     .collect();
-    // The view visitor_identity.attachment reads the columns back in this order.
     let mut guarded = vec![quoted(attachment.visitor), quoted(&attachment.origin)];
     guarded.extend(attachment.account.map(quoted));
     guarded.extend(identifiers.iter().cloned());
-    let changed = |columns: &[String]| {
-        columns
-            .iter()
-            .map(|column| format!("old.{column} is distinct from new.{column}"))
-            .collect::<Vec<_>>()
-            .join(" or ")
-    };
-    execute(format!(
-        "create trigger visitor_identity_columns
-        before update of {} on {table}
-        for each row
-        when (false)
-        execute function visitor_identity.chat_row_before()",
-        guarded.join(", ")
-    ))?;
-    execute(format!(
-        "comment on trigger visitor_identity_columns on {table} is
-        'Never fires. Lists the columns of the attachment, so that it follows when one is renamed.'"
-    ))?;
-    execute(format!(
-        "create trigger visitor_identity_before_insert
-        before insert on {table}
-        for each row execute function visitor_identity.chat_row_before()"
-    ))?;
-    // Without a list of columns: such a list does not see what another BEFORE trigger has changed.
-    execute(format!(
-        "create trigger visitor_identity_before_update
-        before update on {table}
-        for each row
-        when ({})
-        execute function visitor_identity.chat_row_before()",
-        changed(&guarded)
-    ))?;
-    if attachment.table.is_partitioned {
-        execute(format!(
-            "create trigger visitor_identity_before_delete
-            before delete on {table}
-            for each row execute function visitor_identity.chat_row_leaves()"
-        ))?;
-    }
+    create_row_triggers(attachment.table, &guarded, "")?;
     if identifiers.is_empty() {
         return Ok(());
     }
@@ -740,7 +815,7 @@ fn create_triggers(attachment: &Attachment<'_>) -> Result<(), IdentityError> {
         for each row
         when ({})
         execute function visitor_identity.chat_row_after()",
-        changed(&identifiers)
+        any_changed(&identifiers)
     ))
 }
 
@@ -952,7 +1027,7 @@ fn shown_columns(attachment: &Attachment<'_>, provided: &str) -> Vec<String> {
 }
 
 fn remember(attachment: &Attachment<'_>, views: &Views) -> Result<(), IdentityError> {
-    let values = [
+    remember_values(&[
         Value::Oid(attachment.table.relation),
         Value::Text(Some(attachment.visitor)),
         Value::Text(attachment.provided),
@@ -966,12 +1041,46 @@ fn remember(attachment: &Attachment<'_>, views: &Views) -> Result<(), IdentityEr
         Value::Text(attachment.closed_when),
         Value::Text(attachment.fixed_account.as_deref()),
         Value::Bool(attachment.add_origin),
-        Value::Oid(views.history),
-        Value::Oid(views.workspace),
-    ];
+        Value::Int8(Some(i64::from(views.history.to_u32()))),
+        Value::Int8(Some(i64::from(views.workspace.to_u32()))),
+        Value::Text(Some("chat")),
+        Value::Text(None),
+    ])
+}
+
+fn remember_values(values: &[Value<'_>]) -> Result<(), IdentityError> {
     FORGET_DROPPED.with(|statement| statement.run(Mode::Write, &[]))?;
-    REMEMBER.with(|statement| statement.run(Mode::Write, &values))?;
+    REMEMBER.with(|statement| statement.run(Mode::Write, values))?;
     Ok(())
+}
+
+/// Lists a visitor table: of the columns it has only two that mean something.
+pub(super) fn remember_visitor_table(
+    table: &Table,
+    visitor: &str,
+    account: Option<&str>,
+    fixed_account: Option<&str>,
+    on_clash: OnClash,
+) -> Result<(), IdentityError> {
+    remember_values(&[
+        Value::Oid(table.relation),
+        Value::Text(Some(visitor)),
+        Value::Text(None),
+        Value::Text(None),
+        Value::Text(None),
+        Value::Text(None),
+        Value::Text(account),
+        Value::Text(None),
+        Value::Text(None),
+        Value::Text(None),
+        Value::Text(None),
+        Value::Text(fixed_account),
+        Value::Bool(false),
+        Value::Int8(None),
+        Value::Int8(None),
+        Value::Text(Some("visitor")),
+        Value::Text(Some(on_clash.name())),
+    ])
 }
 
 statement!(

@@ -1,8 +1,10 @@
 //! Attached tables as the triggers and the rebinding see them: which column means what, and the statements over them.
 //! May touch: `attached_table`, the catalog, and the attached tables themselves, always with the rights of their owner.
 
+use super::clash::{condition, unique_indexes, OnClash, UniqueIndex};
+use super::person_rows::PersonRows;
 use super::policy::{cached, watch};
-use super::spi::{as_role, Mode, Statement, Value};
+use super::spi::{as_role, with_safe_search_path, Mode, Statement, Value};
 use super::statement;
 use crate::error::IdentityError;
 use pgrx::pg_sys;
@@ -30,7 +32,8 @@ pub enum AccountOf {
 #[derive(Debug, Clone)]
 pub struct Columns {
     pub visitor: String,
-    pub origin: String,
+    /// Of a chat table.
+    pub origin: Option<String>,
     pub provided: Option<String>,
     pub channel_type: Option<String>,
     pub channel_id: Option<String>,
@@ -82,7 +85,8 @@ pub fn key_as_json(columns: &[(String, String, bool)], always_object: bool) -> S
 pub struct RowShape {
     pub table: Rc<AttachedTable>,
     pub visitor: i32,
-    pub origin: i32,
+    /// Of a chat table.
+    pub origin: Option<i32>,
     pub provided: Option<i32>,
     pub channel_type: Option<i32>,
     pub channel_id: Option<i32>,
@@ -95,13 +99,18 @@ pub struct RowShape {
 pub struct AttachedTable {
     pub relation: pg_sys::Oid,
     pub owner: pg_sys::Oid,
+    /// Schema and name, quoted.
+    pub name: String,
     pub columns: Columns,
+    pub kind: Kind,
     count: Statement,
     lock: Statement,
     move_all: Statement,
     key_of: Statement,
     put_back: Statement,
     chats: Statement,
+    /// The rows of a whole person.
+    pub person: PersonRows,
 }
 
 /// A chat as it is stored, with its identifiers in the form by which they are keyed.
@@ -114,6 +123,46 @@ pub struct StoredChat {
     pub provided_visitor_id: Option<String>,
     /// Channel type, channel id and channel user id.
     pub channel: Option<(String, String, String)>,
+}
+
+/// What the rows of a table are.
+pub enum Kind {
+    /// Chats: counted, limited, shown by views.
+    Chats,
+    /// Anything else that belongs to a visitor.
+    Rows(VisitorRows),
+}
+
+/// How a visitor table meets unique keys.
+pub struct VisitorRows {
+    on_clash: OnClash,
+    /// Whether a unique index contains the visitor column at all.
+    may_clash: bool,
+    sort: Statement,
+}
+
+/// What of the columns an attached visitor table has to know beyond them.
+struct Clashes {
+    on_clash: OnClash,
+    unique: Vec<UniqueIndex>,
+    all_columns: Vec<String>,
+}
+
+/// The rows of a visitor, seen with the eyes of another who is to get them.
+pub struct Sorted {
+    /// How many would clash with a row of the other, and their keys as a JSON array.
+    pub clashing: i64,
+    clashing_keys: String,
+    /// How many would not.
+    pub movable: i64,
+    movable_keys: String,
+}
+
+/// What a move of a visitor table's rows did.
+pub struct MovedRows {
+    pub moved: Vec<MovedKeys>,
+    /// How many rows stayed because they clash.
+    pub kept: i64,
 }
 
 /// Which rows an undo puts back; the lists are JSON arrays of keys, and provided ids.
@@ -138,7 +187,17 @@ statement!(
         a.channel_id_column::pg_catalog.text, a.channel_user_column::pg_catalog.text,
         a.account_column::pg_catalog.text, a.fixed_account,
         a.key_columns::pg_catalog.text[], a.key_types::pg_catalog.int8[], a.key_type_names,
-        a.key_names::pg_catalog.text[]
+        a.key_names::pg_catalog.text[],
+        a.on_clash,
+        case
+            when a.kind operator(pg_catalog.=) 'visitor' then (
+                select pg_catalog.array_agg(c.attname::pg_catalog.text order by c.attnum)
+                from pg_catalog.pg_attribute as c
+                where c.attrelid operator(pg_catalog.=) a.relation
+                    and c.attnum operator(pg_catalog.>) 0
+                    and not c.attisdropped
+            )
+        end
     from visitor_identity.attachment as a
     order by a.relation"
 );
@@ -157,13 +216,12 @@ pub fn attached_tables() -> Result<Rc<[Rc<AttachedTable>]>, IdentityError> {
     let mut tables = Vec::with_capacity(rows.len());
     for row in 0..rows.len() {
         let text = |column| rows.get::<String>(row, column);
-        let (Some(relation), Some(owner), Some(schema), Some(name), Some(visitor), Some(origin)) = (
+        let (Some(relation), Some(owner), Some(schema), Some(name), Some(visitor)) = (
             rows.get::<pg_sys::Oid>(row, 1),
             rows.get::<pg_sys::Oid>(row, 2),
             text(3),
             text(4),
             text(5),
-            text(6),
         ) else {
             continue;
         };
@@ -174,9 +232,21 @@ pub fn attached_tables() -> Result<Rc<[Rc<AttachedTable>]>, IdentityError> {
         let key_types: Vec<i64> = rows.get(row, 14).unwrap_or_default();
         let type_names: Vec<String> = rows.get(row, 15).unwrap_or_default();
         let written_as: Vec<String> = rows.get(row, 16).unwrap_or_default();
+        // Indexes that came after attaching and cannot be looked at in advance show only when the move breaks them.
+        let clashes = match text(17).as_deref().and_then(OnClash::parse) {
+            None => None,
+            Some(on_clash) => Some(Clashes {
+                on_clash,
+                unique: unique_indexes(relation, &visitor)?
+                    .into_iter()
+                    .flatten()
+                    .collect(),
+                all_columns: rows.get(row, 18).unwrap_or_default(),
+            }),
+        };
         let columns = Columns {
             visitor,
-            origin,
+            origin: text(6),
             provided: text(7),
             channel_type: text(8),
             channel_id: text(9),
@@ -200,8 +270,9 @@ pub fn attached_tables() -> Result<Rc<[Rc<AttachedTable>]>, IdentityError> {
         tables.push(Rc::new(AttachedTable::new(
             relation,
             owner,
-            &quote_qualified_identifier(schema, name),
+            quote_qualified_identifier(schema, name),
             columns,
+            clashes,
         )));
     }
     for table in &tables {
@@ -219,6 +290,32 @@ pub fn tables_holding(account: &str) -> Result<Vec<Rc<AttachedTable>>, IdentityE
         .filter(|table| table.holds(account))
         .cloned()
         .collect())
+}
+
+/// The keys of rows of a visitor table that are with a superseded visitor and should be with his survivor: all that would
+/// not clash there, and where the table refuses clashes every other too.
+pub fn keys_left_behind(
+    relation: pg_sys::Oid,
+    account: &str,
+    from: Uuid,
+    to: Uuid,
+) -> Result<Vec<serde_json::Value>, IdentityError> {
+    let tables = attached_tables()?;
+    let Some(table) = tables.iter().find(|table| table.relation == relation) else {
+        return Ok(Vec::new());
+    };
+    let Some(sorted) = table.sorted(account, from, to, true)? else {
+        return Ok(Vec::new());
+    };
+    let keys = |list: &str| {
+        serde_json::from_str::<Vec<serde_json::Value>>(list)
+            .map_err(|_| IdentityError::Internal("a list of keys is no JSON array".into()))
+    };
+    let mut left = keys(&sorted.movable_keys)?;
+    if matches!(&table.kind, Kind::Rows(rows) if rows.on_clash == OnClash::Refuse) {
+        left.extend(keys(&sorted.clashing_keys)?);
+    }
+    Ok(left)
 }
 
 statement!(
@@ -271,7 +368,7 @@ pub fn row_shape(relation: pg_sys::Oid) -> Result<Rc<RowShape>, IdentityError> {
     let columns = &table.columns;
     let shape = Rc::new(RowShape {
         visitor: number(&columns.visitor)?,
-        origin: number(&columns.origin)?,
+        origin: optional(&columns.origin)?,
         provided: optional(&columns.provided)?,
         channel_type: optional(&columns.channel_type)?,
         channel_id: optional(&columns.channel_id)?,
@@ -293,9 +390,14 @@ pub fn row_shape(relation: pg_sys::Oid) -> Result<Rc<RowShape>, IdentityError> {
 }
 
 impl AttachedTable {
-    fn new(relation: pg_sys::Oid, owner: pg_sys::Oid, name: &str, columns: Columns) -> Self {
+    fn new(
+        relation: pg_sys::Oid,
+        owner: pg_sys::Oid,
+        name: String,
+        columns: Columns,
+        clashes: Option<Clashes>,
+    ) -> Self {
         let visitor = quote_identifier(&columns.visitor);
-        let origin = quote_identifier(&columns.origin);
         // As text, because no account needs to be a value of the column's type.
         let of_account = match &columns.account {
             // Twice: once for the index, whose collation may take two names for one, and once to the letter.
@@ -319,6 +421,9 @@ impl AttachedTable {
             })
             .collect();
         let key = key_as_json(&references, false);
+        let rows = clashes
+            .map(|clashes| VisitorRows::new(&clashes, &name, &columns.visitor, &of_visitor, &key));
+        let may_clash = rows.as_ref().is_some_and(|rows| rows.may_clash);
         let own_provided = columns.provided.as_ref().map_or_else(
             || "null::pg_catalog.text".to_owned(),
             |column| {
@@ -343,6 +448,10 @@ impl AttachedTable {
         let own_channel = channel_text(&columns.channel_id);
         let own_user = channel_text(&columns.channel_user);
         let object_key = key_as_json(&references, true);
+        let first_stored = columns
+            .origin
+            .as_ref()
+            .map_or_else(|| visitor.clone(), quote_identifier);
         let of_key: Vec<String> = columns
             .key
             .iter()
@@ -355,9 +464,89 @@ impl AttachedTable {
                 )
             })
             .collect();
+        let (move_all, put_back) = match &columns.origin {
+            Some(origin) => {
+                let origin = quote_identifier(origin);
+                (
+                    move_text(
+                        &name,
+                        &format!(
+                            "{visitor} = $3, {origin} = coalesce(t.{origin}, t.{visitor})"
+                        ),
+                        &of_visitor,
+                        &visitor,
+                        &key,
+                    ),
+                    put_back_text(
+                        &name,
+                        &visitor,
+                        &format!(
+                            "{of_account}
+                        and t.{visitor} operator(pg_catalog.=) $3
+                        and ({own_provided} operator(pg_catalog.=) any ($6)) is not true
+                        and (
+                            {key} operator(pg_catalog.=) any (
+                                select k.value
+                                from pg_catalog.jsonb_array_elements($4::pg_catalog.jsonb) as k (value)
+                            )
+                            or (
+                                $5::pg_catalog.jsonb is not null
+                                and t.{origin} operator(pg_catalog.=) $2
+                                and {key} operator(pg_catalog.<>) all (
+                                    select o.value
+                                    from pg_catalog.jsonb_array_elements($5::pg_catalog.jsonb) as o (value)
+                                )
+                            )
+                            or {own_provided} operator(pg_catalog.=) any ($7)
+                        )"
+                        ),
+                    ),
+                )
+            }
+            // $4 and $5: the keys that clash. Without a NOT before ALL: that would not be looked up in a hash table.
+            None => (
+                move_text(
+                    &name,
+                    &format!("{visitor} = $3"),
+                    &format!(
+                        "{of_visitor}
+                        and not ({key} operator(pg_catalog.=) any (
+                            select k.value
+                            from pg_catalog.jsonb_array_elements($4::pg_catalog.jsonb) as k (value)
+                        ))"
+                    ),
+                    &visitor,
+                    &key,
+                ),
+                put_back_text(
+                    &name,
+                    &visitor,
+                    &format!(
+                        "{of_account}
+                        and t.{visitor} operator(pg_catalog.=) $3
+                        and {key} operator(pg_catalog.=) any (
+                            select k.value
+                            from pg_catalog.jsonb_array_elements($4::pg_catalog.jsonb) as k (value)
+                        )
+                        and not ({key} operator(pg_catalog.=) any (
+                            select k.value
+                            from pg_catalog.jsonb_array_elements($5::pg_catalog.jsonb) as k (value)
+                        ))"
+                    ),
+                ),
+            ),
+        };
+        // A row whose visitor is a part of a key is locked as its change will lock it.
+        let strength = if may_clash {
+            "for update"
+        } else {
+            "for no key update"
+        };
         Self {
             relation,
             owner,
+            person: PersonRows::over(owner, &name, &columns, &of_account, strength),
+            kind: rows.map_or(Kind::Chats, Kind::Rows),
             key_of: Statement::over_table(format!(
                 "select pg_catalog.jsonb_build_array({key})::pg_catalog.text
                 from {name} as t
@@ -366,7 +555,7 @@ impl AttachedTable {
             )),
             chats: Statement::over_table(format!(
                 "select {key}::pg_catalog.text, {object_key}::pg_catalog.text, t.{visitor}::pg_catalog.uuid,
-                    t.{origin}::pg_catalog.uuid, {own_provided}, {own_type}, coalesce({own_channel}, ''),
+                    t.{first_stored}::pg_catalog.uuid, {own_provided}, {own_type}, coalesce({own_channel}, ''),
                     visitor_identity.normalize_channel_user_id({own_type}, {own_user})
                 from {name} as t
                 where {of_account}
@@ -387,53 +576,172 @@ impl AttachedTable {
                 from {name} as t
                 where {of_visitor}
                 order by {key}
-                for no key update"
+                {strength}"
             )),
-            move_all: Statement::over_table(format!(
-                "with moved as (
-                    update {name} as t
-                    set {visitor} = $3, {origin} = coalesce(t.{origin}, t.{visitor})
-                    where {of_visitor}
-                    returning {key} as key, t.{visitor} operator(pg_catalog.=) $3 as arrived
-                ), numbered as (
-                    select m.key, m.arrived, (pg_catalog.row_number() over () operator(pg_catalog.-) 1)
-                        operator(pg_catalog./) {KEYS_A_PART} as part
-                    from moved as m
-                )
-                select pg_catalog.count(*), pg_catalog.jsonb_agg(n.key)::pg_catalog.text,
-                    coalesce(pg_catalog.bool_and(n.arrived), false)
-                from numbered as n
-                group by n.part
-                order by n.part"
-            )),
-            put_back: Statement::over_table(format!(
-                "with back as (
-                    update {name} as t
-                    set {visitor} = $2
-                    where {of_account}
-                        and t.{visitor} operator(pg_catalog.=) $3
-                        and ({own_provided} operator(pg_catalog.=) any ($6)) is not true
-                        and (
-                            {key} operator(pg_catalog.=) any (
-                                select k.value
-                                from pg_catalog.jsonb_array_elements($4::pg_catalog.jsonb) as k (value)
-                            )
-                            or (
-                                $5::pg_catalog.jsonb is not null
-                                and t.{origin} operator(pg_catalog.=) $2
-                                and {key} operator(pg_catalog.<>) all (
-                                    select o.value
-                                    from pg_catalog.jsonb_array_elements($5::pg_catalog.jsonb) as o (value)
-                                )
-                            )
-                            or {own_provided} operator(pg_catalog.=) any ($7)
-                        )
-                    returning t.{visitor} operator(pg_catalog.=) $2 as arrived
-                )
-                select pg_catalog.count(*), coalesce(pg_catalog.bool_and(b.arrived), true)
-                from back as b"
-            )),
+            move_all: Statement::over_table(move_all),
+            put_back: Statement::over_table(put_back),
+            name,
             columns,
+        }
+    }
+
+    /// Whether its rows are chats.
+    pub fn is_of_chats(&self) -> bool {
+        matches!(self.kind, Kind::Chats)
+    }
+
+    /// How its rows meet unique keys, if a unique index contains the visitor column.
+    fn may_clash(&self) -> Option<&VisitorRows> {
+        match &self.kind {
+            Kind::Rows(rows) if rows.may_clash => Some(rows),
+            _ => None,
+        }
+    }
+
+    /// Whether a rebinding could break a unique key here.
+    pub fn has_rows_that_may_clash(
+        &self,
+        account: &str,
+        visitor: Uuid,
+    ) -> Result<bool, IdentityError> {
+        Ok(self.may_clash().is_some() && self.count_chats(account, visitor, 1)? > 0)
+    }
+
+    /// Whether the table forbids this rebinding.
+    pub fn refuses(&self, account: &str, from: Uuid, to: Uuid) -> Result<bool, IdentityError> {
+        match self.may_clash() {
+            Some(rows) if rows.on_clash == OnClash::Refuse => {
+                Ok(self.sort(rows, account, from, to, None, false)?.clashing > 0)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Which rows of `from` could be those of `to`; None for a table of chats, which never clash. With `with_keys` also
+    /// the keys of the movable ones.
+    pub fn sorted(
+        &self,
+        account: &str,
+        from: Uuid,
+        to: Uuid,
+        with_keys: bool,
+    ) -> Result<Option<Sorted>, IdentityError> {
+        match &self.kind {
+            Kind::Chats => Ok(None),
+            Kind::Rows(rows) => self
+                .sort(rows, account, from, to, None, with_keys)
+                .map(Some),
+        }
+    }
+
+    /// `among`: only rows of these keys, a JSON array.
+    fn sort(
+        &self,
+        rows: &VisitorRows,
+        account: &str,
+        from: Uuid,
+        to: Uuid,
+        among: Option<&str>,
+        with_keys: bool,
+    ) -> Result<Sorted, IdentityError> {
+        let values = [
+            Value::Text(Some(account)),
+            Value::Uuid(Some(from)),
+            Value::Uuid(Some(to)),
+            Value::Json(among),
+            Value::Bool(with_keys),
+        ];
+        let found = as_role(self.owner, || {
+            with_safe_search_path(|| rows.sort.run(Mode::Newest, &values))
+        })?;
+        Ok(Sorted {
+            clashing: found.number(0, 1),
+            clashing_keys: found.get(0, 2).unwrap_or_else(|| "[]".to_owned()),
+            movable: found.number(0, 3),
+            movable_keys: found.get(0, 4).unwrap_or_else(|| "[]".to_owned()),
+        })
+    }
+
+    /// Moves the rows of a visitor that do not clash to another, and tells which they were. Errors: 55000 when a trigger
+    /// of the application keeps a row where it is; 23505 when a row that clashes was committed meanwhile.
+    pub fn move_rows(
+        &self,
+        rows: &VisitorRows,
+        account: &str,
+        from: Uuid,
+        to: Uuid,
+    ) -> Result<MovedRows, IdentityError> {
+        let mut moved = Vec::new();
+        let mut passes_for_nothing = 0;
+        loop {
+            let sorted = self.sort(rows, account, from, to, None, false)?;
+            // While a pass waits for a row, the transaction that held it may write another.
+            if sorted.movable == 0 {
+                return Ok(MovedRows {
+                    moved,
+                    kept: sorted.clashing,
+                });
+            }
+            if passes_for_nothing == MOST_PASSES_FOR_NOTHING {
+                return Err(kept_by_a_trigger());
+            }
+            let values = [
+                Value::Text(Some(account)),
+                Value::Uuid(Some(from)),
+                Value::Uuid(Some(to)),
+                Value::Json(Some(&sorted.clashing_keys)),
+            ];
+            let (keys, arrived) = self.run_move(&values)?;
+            if !arrived {
+                return Err(kept_by_a_trigger());
+            }
+            passes_for_nothing = if keys.is_empty() {
+                passes_for_nothing + 1
+            } else {
+                0
+            };
+            moved.extend(keys);
+        }
+    }
+
+    fn run_move(&self, values: &[Value<'_>]) -> Result<(Vec<MovedKeys>, bool), IdentityError> {
+        let rows = as_role(self.owner, || self.move_all.run(Mode::Newest, values))?;
+        let keys = (0..rows.len())
+            .map(|row| MovedKeys {
+                count: rows.number(row, 1),
+                keys: rows.get(row, 2).unwrap_or_else(|| "[]".to_owned()),
+            })
+            .collect();
+        Ok((keys, (0..rows.len()).all(|row| rows.truth(row, 3))))
+    }
+
+    /// Puts rows of these keys that are still with `to` back to `from`, and counts them. A row that would clash with one
+    /// that `from` has stays. Errors: as `move_rows`.
+    pub fn put_rows_back(
+        &self,
+        rows: &VisitorRows,
+        account: &str,
+        from: Uuid,
+        to: Uuid,
+        keys: &str,
+    ) -> Result<i64, IdentityError> {
+        let sorted = self.sort(rows, account, to, from, Some(keys), false)?;
+        let values = [
+            Value::Text(Some(account)),
+            Value::Uuid(Some(from)),
+            Value::Uuid(Some(to)),
+            Value::Json(Some(keys)),
+            Value::Json(Some(&sorted.clashing_keys)),
+        ];
+        self.run_put_back(&values)
+    }
+
+    fn run_put_back(&self, values: &[Value<'_>]) -> Result<i64, IdentityError> {
+        let rows = as_role(self.owner, || self.put_back.run(Mode::Newest, values))?;
+        if rows.truth(0, 2) {
+            Ok(rows.number(0, 1))
+        } else {
+            Err(kept_by_a_trigger())
         }
     }
 
@@ -445,7 +753,7 @@ impl AttachedTable {
         }
     }
 
-    /// How many chats the visitor has here, counted up to `limit`.
+    /// How many chats (or rows) the visitor has here, counted up to `limit`.
     pub fn count_chats(
         &self,
         account: &str,
@@ -521,17 +829,14 @@ impl AttachedTable {
         let mut moved = Vec::new();
         let mut passes_for_nothing = 0;
         loop {
-            let rows = as_role(self.owner, || self.move_all.run(Mode::Newest, &values))?;
-            let arrived = (0..rows.len()).all(|row| rows.truth(row, 3));
-            moved.extend((0..rows.len()).map(|row| MovedKeys {
-                count: rows.number(row, 1),
-                keys: rows.get(row, 2).unwrap_or_else(|| "[]".to_owned()),
-            }));
+            let (keys, arrived) = self.run_move(&values)?;
+            let found_none = keys.is_empty();
+            moved.extend(keys);
             // While a pass waits for a row, the transaction that held it may write another.
             if arrived && self.count_chats(account, from, 1)? == 0 {
                 return Ok(moved);
             }
-            passes_for_nothing = if rows.len() == 0 {
+            passes_for_nothing = if found_none {
                 passes_for_nothing + 1
             } else {
                 0
@@ -569,13 +874,71 @@ impl AttachedTable {
             Value::Texts(which.provided_of_to),
             Value::Texts(which.provided_of_from),
         ];
-        let rows = as_role(self.owner, || self.put_back.run(Mode::Newest, &values))?;
-        if rows.truth(0, 2) {
-            Ok(rows.number(0, 1))
-        } else {
-            Err(kept_by_a_trigger())
+        self.run_put_back(&values)
+    }
+}
+
+impl VisitorRows {
+    fn new(clashes: &Clashes, name: &str, visitor: &str, of_visitor: &str, key: &str) -> Self {
+        let clashes_here = condition(&clashes.unique, name, &clashes.all_columns, visitor);
+        Self {
+            on_clash: clashes.on_clash,
+            may_clash: !clashes.unique.is_empty(),
+            sort: Statement::over_table(format!(
+                "select pg_catalog.count(*) filter (where f.clashes),
+                    pg_catalog.jsonb_agg(f.key) filter (where f.clashes)::pg_catalog.text,
+                    pg_catalog.count(*) filter (where not f.clashes),
+                    pg_catalog.jsonb_agg(f.key) filter (where not f.clashes and $5)::pg_catalog.text
+                from (
+                    select {key} as key, ({clashes_here}) as clashes
+                    from {name} as t
+                    where {of_visitor}
+                        and (
+                            $4::pg_catalog.jsonb is null
+                            or {key} operator(pg_catalog.=) any (
+                                select k.value
+                                from pg_catalog.jsonb_array_elements($4::pg_catalog.jsonb) as k (value)
+                            )
+                        )
+                ) as f"
+            )),
         }
     }
+}
+
+/// The statement that moves rows: their keys come back in parts.
+fn move_text(name: &str, set: &str, which: &str, visitor: &str, key: &str) -> String {
+    format!(
+        "with moved as (
+            update {name} as t
+            set {set}
+            where {which}
+            returning {key} as key, t.{visitor} operator(pg_catalog.=) $3 as arrived
+        ), numbered as (
+            select m.key, m.arrived, (pg_catalog.row_number() over () operator(pg_catalog.-) 1)
+                operator(pg_catalog./) {KEYS_A_PART} as part
+            from moved as m
+        )
+        select pg_catalog.count(*), pg_catalog.jsonb_agg(n.key)::pg_catalog.text,
+            coalesce(pg_catalog.bool_and(n.arrived), false)
+        from numbered as n
+        group by n.part
+        order by n.part"
+    )
+}
+
+/// The statement that puts rows back and counts them.
+fn put_back_text(name: &str, visitor: &str, which: &str) -> String {
+    format!(
+        "with back as (
+            update {name} as t
+            set {visitor} = $2
+            where {which}
+            returning t.{visitor} operator(pg_catalog.=) $2 as arrived
+        )
+        select pg_catalog.count(*), coalesce(pg_catalog.bool_and(b.arrived), true)
+        from back as b"
+    )
 }
 
 pub(super) fn kept_by_a_trigger() -> IdentityError {

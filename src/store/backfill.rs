@@ -69,7 +69,7 @@ fn attached(
     }
     let known = as_role(extension_owner, attached_tables)?
         .iter()
-        .find(|known| known.relation == table.relation)
+        .find(|known| known.relation == table.relation && known.is_of_chats())
         .cloned()
         .ok_or_else(|| {
             IdentityError::not_in_state(
@@ -148,7 +148,7 @@ fn queue_text(
         order = order.join(", "),
         key = key_as_json(&references, true),
         name = table.quoted(),
-        origin = quote_identifier(&known.columns.origin),
+        origin = quote_identifier(known.columns.origin.as_deref().unwrap_or_default()),
     ))
 }
 
@@ -183,7 +183,7 @@ impl Statements {
         let name = table.quoted();
         let columns = &known.columns;
         let visitor = quote_identifier(&columns.visitor);
-        let origin = quote_identifier(&columns.origin);
+        let origin = quote_identifier(columns.origin.as_deref().unwrap_or_default());
         let text = |column: Option<&String>| {
             column.map_or_else(
                 || "null::pg_catalog.text".to_owned(),
@@ -329,9 +329,9 @@ fn adopt(
     let prepared: Option<Prepared>;
     let visitor = if request.provided.is_none() && request.channel.is_none() {
         prepared = None;
-        prepare_plain_row(&policy, &request)?
+        prepare_plain_row(&policy, &request)?.visitor_id
     } else {
-        let ready = prepare(&policy, &request, None, Stance::HoldsChatRow)?;
+        let ready = prepare(&policy, &request, None, Stance::HoldsChatRow(None))?;
         let visitor = ready.visitor_id;
         prepared = Some(ready);
         visitor

@@ -180,7 +180,10 @@ fn way(policy: &Policy, request: &Request, facts: &Facts) -> Way {
     }
     let decision = decide(policy, request, facts, &[]);
     match decision.target {
-        Target::Known(_) if !decision.writes() => Way::Read(decision),
+        // Whoever was met and not joined is a refused link, to be recorded.
+        Target::Known(_) if !decision.writes() && decision.effects.is_empty() => {
+            Way::Read(decision)
+        }
         Target::FromProvided | Target::FromChannel | Target::Random
             if decision.effects.is_empty()
                 && decision.channel == ChannelEffect::None

@@ -1,8 +1,9 @@
 //! `explain_resolution`: what `resolve_visitor` would do, in words, with the same facts and the same `decide`.
 //! May touch: what `find_visitor` reads, and the counts of chats; writes nothing.
 
+use super::attachment::tables_holding;
 use super::identity::facts;
-use super::resolve::{judge, request_of};
+use super::resolve::{expected_target, judge, request_of};
 use super::spi::{connect, Mode};
 use crate::error::IdentityError;
 use crate::resolution::{
@@ -80,8 +81,9 @@ pub fn explain(account: &str, raw: RawRequest<'_>) -> Result<Vec<(String, String
         }
         step("basis", decision.basis.name().to_owned());
         step("visitor", target_in_words(&policy, &request, &decision));
+        let expected = expected_target(&policy, &request, &known);
         for (visitor, effect) in &decision.effects {
-            let chats = super::rebind::candidate(account, *visitor, None, 1, i64::MAX)?.chats;
+            let chats = super::rebind::candidate(account, *visitor, None, 1, i64::MAX, None)?.chats;
             step(
                 "met",
                 match effect {
@@ -96,6 +98,11 @@ pub fn explain(account: &str, raw: RawRequest<'_>) -> Result<Vec<(String, String
                     ),
                 },
             );
+            if *effect == Effect::Absorb {
+                for finding in rows_in_words(account, *visitor, expected)? {
+                    step("table", finding);
+                }
+            }
         }
         match decision.channel {
             ChannelEffect::None => {}
@@ -117,6 +124,31 @@ pub fn explain(account: &str, raw: RawRequest<'_>) -> Result<Vec<(String, String
         );
         Ok(steps)
     })
+}
+
+/// What would become of the rows in the attached visitor tables, a line a table that has any.
+fn rows_in_words(
+    account: &str,
+    from: Uuid,
+    to: Option<Uuid>,
+) -> Result<Vec<String>, IdentityError> {
+    let mut findings = Vec::new();
+    // Without a target no row can clash.
+    let to = to.unwrap_or(from);
+    for table in tables_holding(account)? {
+        let Some(sorted) = table.sorted(account, from, to, false)? else {
+            continue;
+        };
+        match (sorted.movable, sorted.clashing) {
+            (0, 0) => {}
+            (moved, 0) => findings.push(format!("{}: {moved} rows would move", table.name)),
+            (moved, kept) => findings.push(format!(
+                "{}: {moved} rows would move, {kept} would stay, whose unique key the visitor has too",
+                table.name
+            )),
+        }
+    }
+    Ok(findings)
 }
 
 fn target_in_words(

@@ -553,6 +553,16 @@ statement!(
     for update"
 );
 
+statement!(
+    TAKE_STANDING_VISITOR,
+    "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten
+    from visitor_identity.visitor as v
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2
+        and v.superseded_by is null
+    for update"
+);
+
 /// A visitor row as it is after the lock was granted: its own columns only, because the rest of a locking statement is
 /// as old as its snapshot (notes on concurrency, section 2.2).
 #[derive(Debug, Clone, Copy)]
@@ -570,6 +580,9 @@ pub enum Lock {
     ShareIdle,
     /// FOR UPDATE: nobody adds a chat to the visitor until we end.
     Take,
+    /// The same, unless he is superseded: a merge of the survivor changes the rows of the superseded, and we are about to
+    /// wait for the survivor. The caller is elected, so that he stays what he is.
+    TakeStanding,
 }
 
 /// Locks a visitor row, waiting if need be. None: there is no such visitor.
@@ -583,6 +596,9 @@ pub fn lock_visitor(
         Lock::Share => SHARE_VISITOR.with(|statement| statement.run(Mode::Write, &values)),
         Lock::ShareIdle => SHARE_IDLE_VISITOR.with(|statement| statement.run(Mode::Write, &values)),
         Lock::Take => TAKE_VISITOR.with(|statement| statement.run(Mode::Write, &values)),
+        Lock::TakeStanding => {
+            TAKE_STANDING_VISITOR.with(|statement| statement.run(Mode::Write, &values))
+        }
     }?;
     Ok(visitor(&rows, 2).map(|visitor| LockedVisitor {
         superseded_by: rows.uuid(0, 1),
@@ -740,6 +756,27 @@ fn channel_values<'a>(account: &'a str, key: &'a ChannelKey) -> [Value<'a>; 4] {
     ]
 }
 
+/// Whether a provided id is bound to a visitor still, now that he is locked. Only the undoing of a merge, which takes both
+/// visitors, binds it to another one who stands; it is asked where a merge is possible: where the id was not computed.
+pub fn still_bound(
+    policy: &Policy,
+    request: &Request,
+    visitor_id: Uuid,
+) -> Result<bool, IdentityError> {
+    let Some(provided) = request.provided.as_deref() else {
+        return Ok(true);
+    };
+    if computed_id(policy, request, Target::FromProvided, 0) == Some(visitor_id) {
+        return Ok(true);
+    }
+    let values = [
+        Value::Text(Some(&policy.account)),
+        Value::Text(Some(provided)),
+    ];
+    let rows = BY_PROVIDED.with(|statement| statement.run(Mode::NewestReadOnly, &values))?;
+    Ok(rows.uuid(0, 1) == Some(visitor_id))
+}
+
 /// Binds a channel user id to a visitor that is locked. False: somebody else bound it first.
 pub fn bind_channel(
     account: &str,
@@ -791,45 +828,74 @@ pub fn repoint_channel(
 /// being forgotten that often.
 const MOST_GENERATIONS: u32 = 1000;
 
-/// Makes the visitor of a decision exist and binds the identifier to it. None: somebody else bound the identifier
-/// first, and the facts have to be read again.
-pub fn bind_target(
+/// The computed visitor_id that an identifier is to be bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seat {
+    /// Nobody has it.
+    Vacant(Uuid),
+    /// A visitor without identifiers has it, and may be identified in place once he is locked.
+    Held(Uuid),
+}
+
+/// The first generation of a computed id that is vacant, or held by a visitor who may be identified in place. None: the
+/// target is not computed.
+///
+/// `busy`: visitors whom another transaction is rebinding; we hold a chat row and must not wait for them.
+pub fn seat(
     policy: &Policy,
     request: &Request,
     target: Target,
+    busy: &[Uuid],
+) -> Result<Option<Seat>, IdentityError> {
+    for generation in 0..MOST_GENERATIONS {
+        let Some(visitor_id) = computed_id(policy, request, target, generation) else {
+            return Ok(None);
+        };
+        let values = [
+            Value::Text(Some(&policy.account)),
+            Value::Uuid(Some(visitor_id)),
+        ];
+        let rows = HOLDER.with(|statement| statement.run(Mode::Write, &values))?;
+        let Some(holder) = visitor(&rows, 2) else {
+            return Ok(Some(Seat::Vacant(visitor_id)));
+        };
+        let verdict = holder_of_computed_id(&holder, rows.uuid(0, 1).is_some(), rows.truth(0, 6));
+        if verdict == Holder::Take && !busy.contains(&visitor_id) {
+            return Ok(Some(Seat::Held(visitor_id)));
+        }
+    }
+    Err(IdentityError::Internal(
+        "no generation of the computed visitor_id is free".into(),
+    ))
+}
+
+/// Makes the visitor of a decision exist and binds the identifier to it. None: somebody else was first, and the facts
+/// have to be read again. The holder of a seat is locked by the caller.
+pub fn bind_target(
+    account: &str,
+    request: &Request,
+    target: Target,
+    seat: Option<Seat>,
 ) -> Result<Option<Uuid>, IdentityError> {
-    let account = policy.account.as_str();
-    match target {
-        Target::Known(visitor_id) => Ok(Some(visitor_id)),
-        Target::Random => {
+    match (target, seat) {
+        (Target::Known(visitor_id), _) => Ok(Some(visitor_id)),
+        (Target::Random, _) => {
             let visitor_id = crate::identifier::derivation::random();
             insert_visitor(account, visitor_id)?;
             Ok(Some(visitor_id))
         }
-        Target::Adopted(visitor_id) => {
+        (Target::Adopted(visitor_id), _) => {
             Ok(insert_visitor(account, visitor_id)?.then_some(visitor_id))
         }
-        Target::FromProvided | Target::FromChannel => {
-            for generation in 0..MOST_GENERATIONS {
-                let visitor_id =
-                    computed_id(policy, request, target, generation).ok_or_else(|| {
-                        IdentityError::Internal("nothing to compute a visitor_id from".into())
-                    })?;
-                match first_sight(account, request, target, visitor_id)? {
-                    FirstSight::Bound => return Ok(Some(visitor_id)),
-                    FirstSight::BoundByAnother => return Ok(None),
-                    FirstSight::Held => {}
-                }
-                match take_holder(account, request, target, visitor_id)? {
-                    Taken::Bound => return Ok(Some(visitor_id)),
-                    Taken::BoundByAnother => return Ok(None),
-                    Taken::NextGeneration => {}
-                }
-            }
-            Err(IdentityError::Internal(
-                "no generation of the computed visitor_id is free".into(),
-            ))
+        (Target::FromProvided | Target::FromChannel, Some(Seat::Vacant(visitor_id))) => {
+            Ok(first_sight(account, request, target, visitor_id)?.then_some(visitor_id))
         }
+        (Target::FromProvided | Target::FromChannel, Some(Seat::Held(visitor_id))) => {
+            Ok(take_seat(account, request, target, visitor_id)?.then_some(visitor_id))
+        }
+        (Target::FromProvided | Target::FromChannel, None) => Err(IdentityError::Internal(
+            "nothing to compute a visitor_id from".into(),
+        )),
     }
 }
 
@@ -971,20 +1037,13 @@ fn delete_own_visitor(account: &str, visitor_id: Uuid) -> Result<(), IdentityErr
     Ok(())
 }
 
-enum FirstSight {
-    Bound,
-    /// The identifier was bound by another session meanwhile.
-    BoundByAnother,
-    /// The visitor_id exists already.
-    Held,
-}
-
+/// Inserts the visitor and binds the identifier. False: one of the two exists by now.
 fn first_sight(
     account: &str,
     request: &Request,
     target: Target,
     visitor_id: Uuid,
-) -> Result<FirstSight, IdentityError> {
+) -> Result<bool, IdentityError> {
     let rows = match (
         target,
         request.provided.as_deref(),
@@ -1005,48 +1064,21 @@ fn first_sight(
         }
         _ => return Err(IdentityError::Internal("no identifier to bind".into())),
     };
-    Ok(match (rows.truth(0, 1), rows.truth(0, 2)) {
-        (true, true) => FirstSight::Bound,
-        (true, false) => {
-            delete_own_visitor(account, visitor_id)?;
-            FirstSight::BoundByAnother
-        }
-        (false, _) => FirstSight::Held,
-    })
+    let (inserted, bound) = (rows.truth(0, 1), rows.truth(0, 2));
+    if inserted && !bound {
+        delete_own_visitor(account, visitor_id)?;
+    }
+    Ok(inserted && bound)
 }
 
-enum Taken {
-    Bound,
-    BoundByAnother,
-    NextGeneration,
-}
-
-/// The computed id exists: either the identifier was bound meanwhile, or its holder is free, or it is another's.
-fn take_holder(
+/// Binds the identifier to the visitor who has the computed id. False: it is bound by now.
+fn take_seat(
     account: &str,
     request: &Request,
     target: Target,
     visitor_id: Uuid,
-) -> Result<Taken, IdentityError> {
-    let known = facts(Mode::Write, account, request)?;
-    let bound = match target {
-        Target::FromProvided => known.provided.is_some(),
-        _ => known.channel.is_some(),
-    };
-    if bound {
-        return Ok(Taken::BoundByAnother);
-    }
-    lock_visitor(account, visitor_id, Lock::Take)?;
-    let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor_id))];
-    let rows = HOLDER.with(|statement| statement.run(Mode::Write, &values))?;
-    let Some(holder) = visitor(&rows, 2) else {
-        return Ok(Taken::BoundByAnother);
-    };
-    let verdict = holder_of_computed_id(&holder, rows.uuid(0, 1).is_some(), rows.truth(0, 6));
-    if verdict == Holder::NextGeneration {
-        return Ok(Taken::NextGeneration);
-    }
-    let bound = match (
+) -> Result<bool, IdentityError> {
+    match (
         target,
         request.provided.as_deref(),
         request.channel.as_ref(),
@@ -1057,17 +1089,10 @@ fn take_holder(
                 Value::Text(Some(provided)),
                 Value::Uuid(Some(visitor_id)),
             ];
-            IDENTIFY_IN_PLACE
-                .with(|statement| statement.run(Mode::Write, &values))?
-                .len()
-                == 1
+            let rows = IDENTIFY_IN_PLACE.with(|statement| statement.run(Mode::Write, &values))?;
+            Ok(rows.len() == 1)
         }
-        (Target::FromChannel, _, Some(key)) => bind_channel(account, key, visitor_id)?,
-        _ => false,
-    };
-    Ok(if bound {
-        Taken::Bound
-    } else {
-        Taken::BoundByAnother
-    })
+        (Target::FromChannel, _, Some(key)) => bind_channel(account, key, visitor_id),
+        _ => Ok(false),
+    }
 }

@@ -59,8 +59,14 @@ pub fn merge_by_order(
         pair.sort_unstable();
         let mut from_was_identified = false;
         for visitor in pair {
+            // Nothing of the survivor's row changes: who holds a chat of `from` may be giving it to him.
+            let strength = if visitor == from {
+                Lock::Take
+            } else {
+                Lock::Share
+            };
             let locked =
-                lock_visitor(account, visitor, Lock::Take)?.ok_or(IdentityError::UnknownVisitor)?;
+                lock_visitor(account, visitor, strength)?.ok_or(IdentityError::UnknownVisitor)?;
             if locked.superseded_by.is_some() || locked.visitor.forgotten {
                 return Err(IdentityError::not_in_state(
                     "the visitors cannot be merged",

@@ -2,18 +2,24 @@
 //! May touch: the extension's tables, the attached tables through kept plans, and nothing of the rules themselves.
 
 pub mod attach;
+pub mod attach_visitor;
 pub mod attachment;
 pub mod backfill;
 pub mod bulk;
+pub mod clash;
 pub mod device;
 pub mod explain;
 pub mod graph;
 pub mod history;
 pub mod identity;
 pub mod merge;
+pub mod notification;
 pub mod payload;
+pub mod person_rows;
 pub mod policy;
+pub mod privacy;
 pub mod rebind;
+pub mod refused_link;
 pub mod resolve;
 pub mod session;
 pub mod signature;

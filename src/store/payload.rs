@@ -159,6 +159,7 @@ statement!(
         or t.workspace_view::pg_catalog.oid operator(pg_catalog.=) r.relation
     join visitor_identity.attachment as a
         on a.relation operator(pg_catalog.=) t.attached::pg_catalog.oid
+        and a.kind operator(pg_catalog.=) 'chat'
     cross join lateral (
         select a.fixed_account, a.account_column::pg_catalog.text, a.visitor_column::pg_catalog.text,
             a.channel_type_column::pg_catalog.text, a.channel_id_column::pg_catalog.text,

@@ -169,25 +169,12 @@ fn read_policy(account: &str) -> Result<Option<Policy>, IdentityError> {
     let mut policy = Policy {
         account: account.to_owned(),
         namespace,
-        derivation: match text(2).as_str() {
-            "md5" => Derivation::Md5,
-            _ => Derivation::UuidV5,
-        },
-        on_authorization: match text(3).as_str() {
-            "keep" => OnAuthorization::Keep,
-            _ => OnAuthorization::Rebind,
-        },
-        channel_format: match text(4).as_str() {
-            "any" => ChannelFormat::Any,
-            "documented" => ChannelFormat::Profile(Profile::Documented),
-            _ => ChannelFormat::Profile(Profile::Platform),
-        },
+        derivation: Derivation::from_name(&text(2)).unwrap_or(Derivation::UuidV5),
+        on_authorization: OnAuthorization::from_name(&text(3)).unwrap_or(OnAuthorization::Rebind),
+        channel_format: ChannelFormat::from_name(&text(4))
+            .unwrap_or(ChannelFormat::Profile(Profile::Platform)),
         require_signature: rows.truth(0, 5),
-        identified_cookie: match text(6).as_str() {
-            "accept" => IdentifiedCookie::Accept,
-            "ignore" => IdentifiedCookie::Ignore,
-            _ => IdentifiedCookie::Auto,
-        },
+        identified_cookie: IdentifiedCookie::from_name(&text(6)).unwrap_or(IdentifiedCookie::Auto),
         max_rebinds: rows.number(0, 7),
         max_rebind_chats: rows.number(0, 8),
         blocked: HashSet::new(),

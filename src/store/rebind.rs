@@ -3,10 +3,11 @@
 //!
 //! The caller holds the visitor's row FOR UPDATE and the target's FOR KEY SHARE (notes on concurrency, section 7).
 
-use super::attachment::{tables_holding, MovedKeys};
+use super::attachment::{tables_holding, Kind, MovedKeys};
 use super::device::move_devices;
+use super::notification::{notify, Rebinding};
 use super::policy::announce_change;
-use super::spi::{Mode, Value};
+use super::spi::{transaction_snapshot_is_fixed, unless_unique_violation, Mode, Value};
 use super::statement;
 use crate::error::IdentityError;
 use pgrx::pg_sys;
@@ -42,13 +43,38 @@ pub struct Rebound {
     pub chats: i64,
 }
 
-thread_local! {
-    static MOVES: RefCell<Vec<(Uuid, Uuid)>> = const { RefCell::new(Vec::new()) };
+/// What came of an attempt to absorb a visitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absorbed {
+    Done(Rebound),
+    /// Superseded, identified or claimed by now: nothing was done.
+    NotFree,
+    /// A table refuses it, because rows of both have the same unique key: the visitor was claimed instead.
+    Clash,
 }
 
-/// Whether this change of a row's visitor is one that a rebinding is making just now: the triggers leave it alone.
+/// How often a rebinding begins anew after rows that clash were committed while it moved, before 40001.
+const MOST_ATTEMPTS: usize = 5;
+
+/// A change of rows that this extension is making.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Move {
+    Between(Uuid, Uuid),
+    /// The rows stay with their visitor, whoever that is.
+    InPlace,
+}
+
+thread_local! {
+    static MOVES: RefCell<Vec<Move>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Whether this change of a row's visitor is one that we are making just now: the triggers leave it alone.
 pub fn is_moving(from: Uuid, to: Uuid) -> bool {
-    MOVES.with(|moves| moves.borrow().last() == Some(&(from, to)))
+    MOVES.with(|moves| match moves.borrow().last() {
+        Some(Move::Between(left, reached)) => (*left, *reached) == (from, to),
+        Some(Move::InPlace) => from == to,
+        None => false,
+    })
 }
 
 /// While it lives, changes of rows from one visitor to another are known to be ours.
@@ -56,7 +82,16 @@ pub struct Moving;
 
 impl Moving {
     pub fn begin(from: Uuid, to: Uuid) -> Self {
-        MOVES.with(|moves| moves.borrow_mut().push((from, to)));
+        Self::of(Move::Between(from, to))
+    }
+
+    /// The same for changes that leave a row with its visitor.
+    pub fn in_place() -> Self {
+        Self::of(Move::InPlace)
+    }
+
+    fn of(change: Move) -> Self {
+        MOVES.with(|moves| moves.borrow_mut().push(change));
         Self
     }
 }
@@ -187,15 +222,21 @@ statement!(
 statement!(
     LOG,
     "insert into visitor_identity.rebind
-        (account, kind, from_visitor_id, to_visitor_id, rebound_chats, reason)
-    values ($1, $2, $3, $4, $5, $6)
+        (account, kind, from_visitor_id, to_visitor_id, rebound_chats, reason, kept_rows)
+    values ($1, $2, $3, $4, $5, $6, $7)
     returning rebind_id"
 );
 
 statement!(
     LOG_KEYS,
-    "insert into visitor_identity.rebind_row (account, rebind_id, moved_table, part, keys)
-    values ($1, $2, $3::pg_catalog.regclass, $4::pg_catalog.int4, $5::pg_catalog.jsonb)"
+    "insert into visitor_identity.rebind_row
+        (account, rebind_id, moved_table, part, keys, of_visitor_table)
+    values ($1, $2, $3::pg_catalog.regclass, $4::pg_catalog.int4, $5::pg_catalog.jsonb, exists (
+        select
+        from visitor_identity.attached_table as t
+        where t.attached operator(pg_catalog.=) $3
+            and t.kind operator(pg_catalog.=) 'visitor'
+    ))"
 );
 
 // A row that left the visitor in the same transaction in which he was absorbed belongs to that rebinding.
@@ -294,13 +335,15 @@ fn pair<'a>(account: &'a str, from: Uuid, to: Uuid) -> [Value<'a>; 3] {
 }
 
 /// What is needed to decide whether `to` may absorb `from`: how many it absorbed already (up to `most_rebinds`), whether
-/// this pair was undone, how many chats would move (up to `most_chats`).
+/// this pair was undone, how many chats would move (up to `most_chats`), whether rows of both clash. `expected`: where
+/// his rows would go, also while the target does not exist.
 pub fn candidate(
     account: &str,
     from: Uuid,
     to: Option<Uuid>,
     most_rebinds: i64,
     most_chats: i64,
+    expected: Option<Uuid>,
 ) -> Result<crate::resolution::CandidateFacts, IdentityError> {
     let (absorbed_by_target, undone) = match to {
         None => (0, false),
@@ -312,9 +355,13 @@ pub fn candidate(
         }
     };
     let mut chats = 0;
+    let mut clash = false;
     for table in tables_holding(account)? {
-        if chats < most_chats {
+        if table.is_of_chats() && chats < most_chats {
             chats += table.count_chats(account, from, most_chats - chats)?;
+        }
+        if let (Some(expected), false) = (expected, clash) {
+            clash = table.refuses(account, from, expected)?;
         }
     }
     Ok(crate::resolution::CandidateFacts {
@@ -322,10 +369,56 @@ pub fn candidate(
         chats,
         absorbed_by_target,
         undone,
+        clash,
     })
 }
 
-/// Locks all chats of a visitor, table by table in the order of their oids.
+/// The table that refuses a rebinding, if there is one: its name.
+fn refusing_table(account: &str, from: Uuid, to: Uuid) -> Result<Option<String>, IdentityError> {
+    for table in tables_holding(account)? {
+        if table.refuses(account, from, to)? {
+            return Ok(Some(table.name.clone()));
+        }
+    }
+    Ok(None)
+}
+
+/// What came of a rebinding that a table may refuse; then the table's name.
+enum Attempt<R> {
+    Done(R),
+    Refused(String),
+}
+
+/// Runs a rebinding that no table refuses. Rows that clash may be committed while it moves: then nothing of it remains, and
+/// it begins anew with what is known now, or above READ COMMITTED raises 40001.
+fn attempt<R>(
+    account: &str,
+    from: Uuid,
+    to: Uuid,
+    rebind: impl Fn() -> Result<R, IdentityError>,
+) -> Result<Attempt<R>, IdentityError> {
+    let mut may_clash = false;
+    for table in tables_holding(account)? {
+        may_clash |= !may_clash && table.has_rows_that_may_clash(account, from)?;
+    }
+    if !may_clash {
+        // No subtransaction where none is needed: it would make a multixact of the lock on the visitor's row.
+        return rebind().map(Attempt::Done);
+    }
+    for _ in 0..MOST_ATTEMPTS {
+        if let Some(table) = refusing_table(account, from, to)? {
+            return Ok(Attempt::Refused(table));
+        }
+        match unless_unique_violation(&rebind)? {
+            Some(done) => return Ok(Attempt::Done(done)),
+            None if transaction_snapshot_is_fixed() => break,
+            None => {}
+        }
+    }
+    Err(IdentityError::ClashAppeared)
+}
+
+/// Locks all chats and other rows of a visitor, table by table in the order of their oids.
 pub fn lock_chats(account: &str, visitor: Uuid) -> Result<(), IdentityError> {
     for table in tables_holding(account)? {
         table.lock_chats(account, visitor)?;
@@ -333,8 +426,7 @@ pub fn lock_chats(account: &str, visitor: Uuid) -> Result<(), IdentityError> {
     Ok(())
 }
 
-/// Supersedes `from` by `to` and moves everything. None: `from` is superseded, identified or claimed by now, and
-/// nothing was done.
+/// Supersedes `from` by `to` and moves everything, or claims him where a table refuses that.
 ///
 /// `own_row`: the table and key of the chat row whose change this is, which left `from` already.
 pub fn absorb(
@@ -343,16 +435,26 @@ pub fn absorb(
     to: Uuid,
     reason: Reason,
     own_row: Option<&MovedRow>,
-) -> Result<Option<Rebound>, IdentityError> {
+) -> Result<Absorbed, IdentityError> {
     let values = pair(account, from, to);
-    let superseded = SUPERSEDE.with(|statement| statement.run(Mode::Newest, &values))?;
-    if superseded.len() == 0 {
-        return Ok(None);
+    let absorbed = attempt(account, from, to, || {
+        let superseded = SUPERSEDE.with(|statement| statement.run(Mode::Newest, &values))?;
+        if superseded.len() == 0 {
+            return Ok(Absorbed::NotFree);
+        }
+        move_everything(account, "visitor", from, to, reason.name(), own_row).map(Absorbed::Done)
+    })?;
+    match absorbed {
+        Attempt::Done(absorbed) => Ok(absorbed),
+        Attempt::Refused(_) => {
+            claim(account, from, to)?;
+            Ok(Absorbed::Clash)
+        }
     }
-    move_everything(account, "visitor", from, to, reason.name(), own_row).map(Some)
 }
 
-/// Joins two visitors by order. None: `from` is superseded or forgotten by now, and nothing was done.
+/// Joins two visitors by order. None: `from` is superseded or forgotten by now, and nothing was done. Errors: 55000 when a
+/// table refuses it.
 pub fn merge(
     account: &str,
     from: Uuid,
@@ -360,11 +462,22 @@ pub fn merge(
     reason: &str,
 ) -> Result<Option<Rebound>, IdentityError> {
     let values = pair(account, from, to);
-    let superseded = SUPERSEDE_BY_ORDER.with(|statement| statement.run(Mode::Newest, &values))?;
-    if superseded.len() == 0 {
-        return Ok(None);
+    let merged = attempt(account, from, to, || {
+        let superseded =
+            SUPERSEDE_BY_ORDER.with(|statement| statement.run(Mode::Newest, &values))?;
+        if superseded.len() == 0 {
+            return Ok(None);
+        }
+        move_everything(account, "merge", from, to, reason, None).map(Some)
+    })?;
+    match merged {
+        Attempt::Done(merged) => Ok(merged),
+        Attempt::Refused(table) => Err(IdentityError::not_in_state(
+            "the visitors cannot be merged",
+            &format!("Rows of both have the same unique key in table {table}, which was attached with on_clash 'refuse'."),
+            "Change or delete one of each two rows, or attach the table with on_clash => 'move_or_keep_target'.",
+        )),
     }
-    move_everything(account, "merge", from, to, reason, None).map(Some)
 }
 
 /// Moves all that a visitor has who was superseded just now, and logs it.
@@ -384,6 +497,24 @@ fn move_everything(
     };
     let (visitors, channels, provided) = (oid(1), oid(2), oid(3));
     let mut moved: Vec<(pg_sys::Oid, MovedKeys)> = Vec::new();
+    // The chats first: whoever holds one may be waiting for an identifier.
+    let (mut chats, mut kept) = (0, 0);
+    for table in tables_holding(account)? {
+        let _moving = Moving::begin(from, to);
+        let keys = match &table.kind {
+            Kind::Chats => {
+                let keys = table.move_chats(account, from, to)?;
+                chats += keys.iter().map(|keys| keys.count).sum::<i64>();
+                keys
+            }
+            Kind::Rows(rows) => {
+                let done = table.move_rows(rows, account, from, to)?;
+                kept += done.kept;
+                done.moved
+            }
+        };
+        moved.extend(keys.into_iter().map(|keys| (table.relation, keys)));
+    }
     for (table, statement) in [
         (visitors, &COMPRESS_POINTERS),
         (channels, &MOVE_CHANNELS),
@@ -405,14 +536,6 @@ fn move_everything(
         moved.push((oid(5), keys));
     }
 
-    let mut chats = 0;
-    for table in tables_holding(account)? {
-        let _moving = Moving::begin(from, to);
-        for keys in table.move_chats(account, from, to)? {
-            chats += keys.count;
-            moved.push((table.relation, keys));
-        }
-    }
     if let Some(row) = own_row {
         chats += 1;
         moved.push((
@@ -425,7 +548,7 @@ fn move_everything(
     }
     // After the moves: whoever yielded while they waited has said so by now.
     settle(account, from)?;
-    let rebind_id = log(account, kind, from, to, chats, reason)?;
+    let rebind_id = log(account, kind, from, to, (chats, kept), reason)?;
     let mut part = 0;
     let mut last = pg_sys::InvalidOid;
     moved.sort_by_key(|(table, _)| table.to_u32());
@@ -456,18 +579,19 @@ pub fn log_row(
     let values = [a, b, c, Value::Oid(row.table), Value::Json(Some(&row.keys))];
     let joined = LOG_ONE_MORE.with(|statement| statement.run(Mode::Write, &values))?;
     if joined.len() == 0 {
-        let rebind_id = log(account, "chat", from, to, 1, reason.name())?;
+        let rebind_id = log(account, "chat", from, to, (1, 0), reason.name())?;
         log_keys(account, rebind_id, row.table, 0, &row.keys)?;
     }
     Ok(())
 }
 
+/// Logs a rebinding with the chats that moved and the other rows that were kept.
 fn log(
     account: &str,
     kind: &str,
     from: Uuid,
     to: Uuid,
-    chats: i64,
+    (chats, kept): (i64, i64),
     reason: &str,
 ) -> Result<i64, IdentityError> {
     let values = [
@@ -477,9 +601,19 @@ fn log(
         Value::Uuid(Some(to)),
         Value::Int8(Some(chats)),
         Value::Text(Some(reason)),
+        Value::Int8(Some(kept)),
     ];
     let rows = LOG.with(|statement| statement.run(Mode::Write, &values))?;
-    Ok(rows.number(0, 1))
+    let rebind_id = rows.number(0, 1);
+    notify(&Rebinding {
+        account,
+        rebind_id,
+        kind,
+        from,
+        to,
+        rebound_chats: chats,
+    })?;
+    Ok(rebind_id)
 }
 
 fn log_keys(
@@ -512,7 +646,7 @@ pub fn claim(account: &str, visitor: Uuid, by: Uuid) -> Result<(), IdentityError
 }
 
 /// Tells every backend, at commit, that debts were settled; that one was made, the table's trigger tells.
-fn announce_debts() -> Result<(), IdentityError> {
+pub(super) fn announce_debts() -> Result<(), IdentityError> {
     let oids = TABLE_OIDS.with(|statement| statement.run(Mode::ReadOnly, &[]))?;
     if let Some(table) = oids.get::<pg_sys::Oid>(0, 4) {
         announce_change(table);

@@ -6,17 +6,19 @@
 
 use super::identity::{
     bind_channel, bind_target, facts, insert_visitor, lock_known, lock_visitor, name_alias,
-    repoint_channel, try_election, wait_for_election, Lock,
+    repoint_channel, seat, still_bound, try_election, wait_for_election, Lock, LockedVisitor, Seat,
 };
 use super::policy::{custom_channels, policy};
 use super::rebind::{
-    absorb, candidate, claim, lock_chats, owe, owed, settle, MovedRow, Reason, Rebound,
+    absorb, candidate, claim, lock_chats, owe, owed, settle, Absorbed, MovedRow, Reason, Rebound,
 };
+use super::refused_link::record;
 use super::spi::{connect, is_read_only, transaction_snapshot_is_fixed, Mode};
 use crate::error::IdentityError;
 use crate::resolution::{
-    decide, rebind_candidates, Asker, Basis, ChannelEffect, Decision, Facts, OnAuthorization,
-    Outcome, Policy, RawRequest, Refusal, Request, Target, Visitor,
+    computed_id, decide, rebind_candidates, Asker, Basis, ChannelEffect, Decision, Facts, Note,
+    OnAuthorization, Outcome, Policy, RawRequest, Refusal, RefusedLink, Request, Target, Unusable,
+    Visitor,
 };
 use std::cell::Cell;
 use std::rc::Rc;
@@ -46,8 +48,9 @@ pub struct Resolution {
 pub enum Stance {
     /// A call: it waits for the other rebinding and gets its answer.
     HoldsNothing,
-    /// A trigger: at READ COMMITTED it leaves the rebinding to the other one, above it raises 40001.
-    HoldsChatRow,
+    /// A trigger: at READ COMMITTED it leaves the rebinding to the other one, above it raises 40001. The visitor is the
+    /// one who has the row already, in an UPDATE: a row that stays with him adds nothing to him.
+    HoldsChatRow(Option<Uuid>),
 }
 
 /// A decision whose visitor exists, is bound and locked; what remains concerns the visitors that it met.
@@ -68,9 +71,25 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// A visitor beside whom nobody is to be changed.
+    fn of(visitor_id: Uuid, decision: Decision) -> Self {
+        Self {
+            visitor_id,
+            decision,
+            identified_in_place: false,
+            absorb: Vec::new(),
+            claim: Vec::new(),
+            owe: Vec::new(),
+            settled: Vec::new(),
+        }
+    }
+
     /// Whether nothing remains to be done.
     pub fn is_complete(&self) -> bool {
-        self.absorb.is_empty() && self.claim.is_empty() && self.owe.is_empty()
+        self.absorb.is_empty()
+            && self.claim.is_empty()
+            && self.owe.is_empty()
+            && self.decision.refused.is_empty()
     }
 }
 
@@ -152,6 +171,9 @@ pub fn resolve(account: &str, raw: RawRequest<'_>) -> Result<Resolution, Identit
             let decision = judge(&policy, &request, &known)?;
             match decision.target {
                 Target::Known(visitor_id) if !decision.writes() => {
+                    if !read_only {
+                        record(account, &decision.refused, visitor_id)?;
+                    }
                     return Ok(answer(visitor_id, &decision, false, &[], &[], 0));
                 }
                 _ => first = Some(decision),
@@ -180,10 +202,19 @@ pub(super) fn judge(
                 known.provided,
                 policy.max_rebinds.saturating_add(1),
                 policy.max_rebind_chats.saturating_add(1),
+                expected_target(policy, request, known),
             )?);
         }
     }
     Ok(decide(policy, request, known, &candidates))
+}
+
+/// Where an authorization would take the rows of the visitors that it absorbs: also a visitor that does not exist yet may
+/// have rows, written by an application that computes the ids itself.
+pub(super) fn expected_target(policy: &Policy, request: &Request, known: &Facts) -> Option<Uuid> {
+    known
+        .provided
+        .or_else(|| computed_id(policy, request, Target::FromProvided, 0))
 }
 
 pub(super) fn answer(
@@ -220,6 +251,15 @@ struct Held {
     elected: Vec<Uuid>,
     yielded: Vec<Uuid>,
     chats: Vec<Uuid>,
+    /// Another transaction is moving the visitor who has the row, the row included: it stays until then.
+    target_is_busy: bool,
+}
+
+impl Held {
+    /// Whether an election may still be waited for.
+    fn nothing(&self) -> bool {
+        self.elected.is_empty() && self.taken.is_empty() && self.shared.is_empty()
+    }
 }
 
 /// Tries an election a few times. An aborting transaction gives up its rows a moment before its elections: whoever it
@@ -255,61 +295,87 @@ pub(super) fn elect(account: &str, visitor: Uuid) -> Result<(), IdentityError> {
     wait_for_election(election_key(account, visitor))
 }
 
-/// Locks what a decision needs, in the one order: elections sorted, then rows sorted.
+/// Locks what a decision needs, in the one order: elections sorted, then rows sorted. The holder of the computed id is
+/// elected and taken like whoever is absorbed, because somebody else may be absorbing him.
 fn lock(
-    account: &str,
+    policy: &Policy,
+    request: &Request,
     decision: &Decision,
+    seat: Option<Seat>,
     stance: Stance,
     share_target: bool,
     held: &mut Held,
 ) -> Result<Locked, IdentityError> {
+    let account = policy.account.as_str();
     let mut result = Locked::AsRead;
-    let mut to_elect: Vec<Uuid> = decision
-        .rows_to_change()
-        .into_iter()
-        .filter(|id| !held.elected.contains(id) && !held.yielded.contains(id))
-        .collect();
-    to_elect.sort_unstable();
-    for visitor in to_elect {
+    let mut to_take = decision.rows_to_change();
+    if let Some(Seat::Held(holder)) = seat {
+        to_take.push(holder);
+    }
+    to_take.sort_unstable();
+    to_take.dedup();
+    to_take.retain(|id| !held.yielded.contains(id) && !held.taken.contains(id));
+
+    let may_wait = stance == Stance::HoldsNothing && held.nothing();
+    for visitor in &to_take {
+        if held.elected.contains(visitor) {
+            continue;
+        }
         let is_one_of_few = count_election();
-        let key = election_key(account, visitor);
-        let elected = match stance {
-            Stance::HoldsNothing => {
-                wait_for_election(key)?;
-                true
-            }
-            Stance::HoldsChatRow if !is_one_of_few => true,
-            Stance::HoldsChatRow => try_election_patiently(key)?,
+        let key = election_key(account, *visitor);
+        let elected = if may_wait {
+            wait_for_election(key)?;
+            true
+        } else {
+            (stance != Stance::HoldsNothing && !is_one_of_few) || try_election_patiently(key)?
         };
         if elected {
-            held.elected.push(visitor);
+            held.elected.push(*visitor);
         } else if transaction_snapshot_is_fixed() {
             return Err(IdentityError::Serialization);
         } else {
-            held.yielded.push(visitor);
+            held.yielded.push(*visitor);
+            result = Locked::ReadAgain;
         }
     }
 
-    let mut rows: Vec<(Uuid, Lock)> = decision
-        .rows_to_change()
+    let mut rows: Vec<(Uuid, Lock)> = to_take
         .into_iter()
-        .filter(|id| !held.yielded.contains(id) && !held.taken.contains(id))
-        .map(|id| (id, Lock::Take))
+        .filter(|id| !held.yielded.contains(id))
+        .map(|id| (id, Lock::TakeStanding))
         .collect();
     if let (Target::Known(target), true) = (decision.target, share_target) {
         if !held.shared.contains(&target) && !held.taken.contains(&target) {
-            rows.push((target, Lock::Share));
+            // Whoever is moving him, by order, waits for the row that we hold.
+            let stays = stance == Stance::HoldsChatRow(Some(target));
+            rows.push((target, if stays { Lock::ShareIdle } else { Lock::Share }));
         }
     }
     rows.sort_unstable_by_key(|(id, _)| *id);
     for (visitor, strength) in rows {
-        let locked = lock_visitor(account, visitor, strength)?;
-        match strength {
-            Lock::Take => {
-                held.taken.push(visitor);
+        let locked = match (stance, strength, decision.basis) {
+            // An anonymous visitor, whom the mover of the row's own visitor may be absorbing as well.
+            (Stance::HoldsChatRow(Some(left)), Lock::Share, Basis::Channel) => {
+                match share_beside(account, visitor, left)? {
+                    Beside::Locked(locked) => locked,
+                    Beside::Busy => {
+                        held.target_is_busy = true;
+                        None
+                    }
+                }
+            }
+            _ => lock_visitor(account, visitor, strength)?,
+        };
+        match (strength, locked) {
+            (Lock::Take | Lock::TakeStanding, locked) => {
+                if locked.is_some() {
+                    held.taken.push(visitor);
+                }
                 result = Locked::ReadAgain;
             }
-            Lock::Share | Lock::ShareIdle => {
+            (Lock::ShareIdle, None) => held.target_is_busy = true,
+            (_, None) if held.target_is_busy => {}
+            (Lock::Share | Lock::ShareIdle, locked) => {
                 held.shared.push(visitor);
                 // A claim, too, may have pointed the channel id elsewhere while we waited.
                 let as_read = locked.is_some_and(|row| {
@@ -317,7 +383,9 @@ fn lock(
                         && !row.visitor.forgotten
                         && (decision.basis != Basis::Channel || row.visitor.claimed_by.is_none())
                 });
-                if !as_read {
+                let is_bound =
+                    decision.basis != Basis::Provided || still_bound(policy, request, visitor)?;
+                if !as_read || !is_bound {
                     result = Locked::ReadAgain;
                 }
             }
@@ -340,19 +408,14 @@ pub fn prepare(
     let mut completed = Vec::new();
     let mut identified_in_place = false;
     let mut owed_looked_at = false;
-    if request.asker == Asker::ChatRow && !policy.require_signature {
+    // A row that may stay where it is must not wait for its visitor.
+    if stance == Stance::HoldsChatRow(None) && !policy.require_signature {
         if let Some(known) = lock_known(account, request)? {
             let decision = decide(policy, request, &known, &[]);
             if let (Target::Known(visitor_id), false) = (decision.target, decision.writes()) {
-                return Ok(Prepared {
-                    visitor_id,
-                    decision,
-                    identified_in_place: false,
-                    absorb: Vec::new(),
-                    claim: Vec::new(),
-                    owe: Vec::new(),
-                    settled: Vec::new(),
-                });
+                if still_bound(policy, request, visitor_id)? {
+                    return Ok(Prepared::of(visitor_id, decision));
+                }
             }
         }
     }
@@ -362,7 +425,7 @@ pub fn prepare(
             None => {
                 let known = facts(Mode::Write, account, request)?;
                 if known.pending && stance == Stance::HoldsNothing && !owed_looked_at {
-                    completed.extend(complete_owed(account, request, &known, &held)?);
+                    completed.extend(complete_owed(account, request, &known, &mut held)?);
                     owed_looked_at = true;
                     continue;
                 }
@@ -370,17 +433,41 @@ pub fn prepare(
             }
         };
         let share_target = request.asker == Asker::ChatRow || decision.writes();
-        if let Locked::ReadAgain = lock(account, &decision, stance, share_target, &mut held)? {
+        let seat = seat(policy, request, decision.target, &held.yielded)?;
+        let locked = lock(
+            policy,
+            request,
+            &decision,
+            seat,
+            stance,
+            share_target,
+            &mut held,
+        )?;
+        if let Locked::ReadAgain = locked {
             continue;
+        }
+        if held.target_is_busy {
+            // The row stays, and goes where its visitor is taken. What it showed beside him is owed.
+            if transaction_snapshot_is_fixed() && decision.writes() {
+                return Err(IdentityError::Serialization);
+            }
+            if let Stance::HoldsChatRow(Some(left)) = stance {
+                let owe = decision.absorbed().collect();
+                return Ok(Prepared {
+                    owe,
+                    ..Prepared::of(left, decision)
+                });
+            }
         }
         let absorb: Vec<Uuid> = decision
             .absorbed()
             .filter(|id| !held.yielded.contains(id))
             .collect();
-        if decision.target == Target::FromProvided {
+        if decision.binds() {
             // Whoever holds an uncommitted binding must never wait for a chat row (notes on concurrency, 3.3).
             for visitor in &absorb {
-                if !held.chats.contains(visitor) {
+                let stays = seat == Some(Seat::Held(*visitor));
+                if !stays && !held.chats.contains(visitor) {
                     lock_chats(account, *visitor)?;
                     held.chats.push(*visitor);
                 }
@@ -392,7 +479,7 @@ pub fn prepare(
                 continue;
             }
         }
-        let Some(visitor_id) = bind_target(policy, request, decision.target)? else {
+        let Some(visitor_id) = bind_target(account, request, decision.target, seat)? else {
             continue;
         };
         if decision.effects.iter().any(|(id, _)| *id == visitor_id) {
@@ -457,6 +544,7 @@ pub fn complete(
 ) -> Result<Resolution, IdentityError> {
     let target = prepared.visitor_id;
     let (mut previous, mut rebind_ids, mut chats) = (Vec::new(), Vec::new(), 0);
+    let mut refused = prepared.decision.refused.clone();
     for (visitor, rebound) in &prepared.settled {
         previous.push(*visitor);
         rebind_ids.push(rebound.rebind_id);
@@ -466,10 +554,15 @@ pub fn complete(
         let row = own_row
             .filter(|(left, _)| left == visitor)
             .map(|(_, row)| row);
-        if let Some(rebound) = absorb(account, *visitor, target, reason, row)? {
-            previous.push(*visitor);
-            rebind_ids.push(rebound.rebind_id);
-            chats += rebound.chats;
+        match absorb(account, *visitor, target, reason, row)? {
+            Absorbed::Done(rebound) => {
+                previous.push(*visitor);
+                rebind_ids.push(rebound.rebind_id);
+                chats += rebound.chats;
+            }
+            // Rows that clash were written since it was decided.
+            Absorbed::Clash => refused.push((*visitor, RefusedLink::Forbidden(Note::RebindClash))),
+            Absorbed::NotFree => {}
         }
     }
     for visitor in &prepared.claim {
@@ -478,19 +571,26 @@ pub fn complete(
     for visitor in &prepared.owe {
         owe(account, *visitor, target)?;
     }
+    record(account, &refused, target)?;
     if let Some((left, row)) = own_row {
         if !previous.contains(&left) {
             super::rebind::log_row(account, left, target, reason, row)?;
         }
     }
-    Ok(answer(
+    let mut resolution = answer(
         target,
         &prepared.decision,
         prepared.identified_in_place,
         &previous,
         &rebind_ids,
         chats,
-    ))
+    );
+    let clashed = refused.len() > prepared.decision.refused.len();
+    let note = Note::RebindClash.code();
+    if clashed && !resolution.notes.contains(&note) {
+        resolution.notes.push(note);
+    }
+    Ok(resolution)
 }
 
 /// Completes the rebindings that transactions left to each other and that concern the visitors of a request.
@@ -498,10 +598,9 @@ fn complete_owed(
     account: &str,
     request: &Request,
     known: &Facts,
-    held: &Held,
+    held: &mut Held,
 ) -> Result<Vec<(Uuid, Uuid, Rebound)>, IdentityError> {
     let mut completed = Vec::new();
-    let holds_nothing = held.elected.is_empty() && held.taken.is_empty() && held.shared.is_empty();
     let met: Vec<Uuid> = [
         request.cookie,
         known.provided,
@@ -515,29 +614,63 @@ fn complete_owed(
         // In the order of the visitors, and waiting only while nothing else is held: otherwise whoever is busy with the
         // visitor completes it.
         let key = election_key(account, visitor);
-        if holds_nothing {
+        if held.nothing() {
             wait_for_election(key)?;
         } else if !try_election(key)? {
             continue;
         }
-        let mut pair = [(visitor, Lock::Take), (to, Lock::Share)];
+        held.elected.push(visitor);
+        let mut pair = [(visitor, Lock::TakeStanding), (to, Lock::Share)];
         pair.sort_unstable_by_key(|(id, _)| *id);
-        let mut target = to;
+        let mut held_target = None;
         for (id, strength) in pair {
             let locked = lock_visitor(account, id, strength)?;
             if id == to {
-                target = locked.and_then(|row| row.superseded_by).unwrap_or(to);
+                held_target = locked;
             }
         }
-        if target != to {
-            lock_visitor(account, target, Lock::Share)?;
+        if let Some(survivor) = held_target.and_then(|row| row.superseded_by) {
+            held_target = lock_visitor(account, survivor, Lock::Share)?;
         }
-        if let Some(rebound) = absorb(account, visitor, target, Reason::Pending, None)? {
-            completed.push((visitor, target, rebound));
+        // Nothing is owed to a person who was forgotten meanwhile.
+        let target = held_target
+            .map(|row| row.visitor)
+            .filter(|target| !target.forgotten)
+            .map(|target| target.id);
+        if let Some(target) = target {
+            if let Absorbed::Done(rebound) =
+                absorb(account, visitor, target, Reason::Pending, None)?
+            {
+                completed.push((visitor, target, rebound));
+            }
         }
         settle(account, visitor)?;
     }
     Ok(completed)
+}
+
+/// What came of sharing a visitor's row beside a chat row that is held.
+enum Beside {
+    /// None: there is no such visitor.
+    Locked(Option<LockedVisitor>),
+    /// The chat's own visitor is being moved, perhaps by whoever is busy with this one.
+    Busy,
+}
+
+/// Shares the row of a visitor to whom an UPDATE gives a chat of `left`. Somebody who is rebinding both holds this row and
+/// waits for the chat, so only who is elected for `left` may wait. Errors: 40001 above READ COMMITTED.
+fn share_beside(account: &str, visitor: Uuid, left: Uuid) -> Result<Beside, IdentityError> {
+    let idle = lock_visitor(account, visitor, Lock::ShareIdle)?;
+    if idle.is_some() || survivor(account, visitor)?.is_none() {
+        return Ok(Beside::Locked(idle));
+    }
+    if try_election_patiently(election_key(account, left))? {
+        return Ok(Beside::Locked(lock_visitor(account, visitor, Lock::Share)?));
+    }
+    if transaction_snapshot_is_fixed() {
+        return Err(IdentityError::Serialization);
+    }
+    Ok(Beside::Busy)
 }
 
 /// The facts of a chat row that has nothing but a visitor_id, read by the lock that the row needs anyway.
@@ -561,33 +694,46 @@ pub fn facts_of_plain_row(account: &str, cookie: Uuid) -> Result<Facts, Identity
     Err(IdentityError::Serialization)
 }
 
-/// The visitor of a chat row that moves between partitions, if he can be kept without waiting. Whoever is rebinding him
-/// may be waiting for this very row, whose old version the statement holds; when he gets it, he finds it gone elsewhere,
-/// which PostgreSQL reports to him as 40001, or moves it where it is now. None: look again, waiting.
+/// The visitor of a chat row that moves between partitions, if he can be kept without waiting; a forgotten person's row
+/// stays his. Whoever is rebinding him may be waiting for this very row, whose old version the statement holds; when he
+/// gets it, he finds it gone elsewhere, which PostgreSQL reports to him as 40001, or moves it where it is now. None: look
+/// again, waiting.
 pub fn keep_without_waiting(
     account: &str,
     visitor_id: Uuid,
 ) -> Result<Option<Uuid>, IdentityError> {
-    let locked = match lock_visitor(account, visitor_id, Lock::ShareIdle)? {
-        Some(locked) => Some((locked.superseded_by, locked.visitor.forgotten)),
-        None => survivor(account, visitor_id)?.map(|visitor| {
-            let survivor = Some(visitor.id).filter(|id| *id != visitor_id);
-            (survivor, visitor.forgotten)
-        }),
+    let superseded = match lock_visitor(account, visitor_id, Lock::ShareIdle)? {
+        Some(locked) => Some(locked.superseded_by.is_some()),
+        None => survivor(account, visitor_id)?.map(|visitor| visitor.id != visitor_id),
     };
-    Ok(matches!(locked, Some((None, false))).then_some(visitor_id))
+    Ok((superseded == Some(false)).then_some(visitor_id))
+}
+
+/// The visitor to whom an UPDATE gives a chat of `left` by its visitor_id alone. None: `left` is being moved just now, and
+/// the chat with him; it stays until then.
+pub fn prepare_given_row(
+    policy: &Policy,
+    request: &Request,
+    left: Uuid,
+) -> Result<Option<Uuid>, IdentityError> {
+    if let Some(cookie) = request.cookie {
+        if let Beside::Busy = share_beside(&policy.account, cookie, left)? {
+            return Ok(None);
+        }
+    }
+    prepare_plain_row(policy, request).map(|prepared| Some(prepared.visitor_id))
 }
 
 /// The visitor of a chat row that has nothing but a visitor_id: the survivor, locked; or adopted; or a new one.
-pub fn prepare_plain_row(policy: &Policy, request: &Request) -> Result<Uuid, IdentityError> {
+pub fn prepare_plain_row(policy: &Policy, request: &Request) -> Result<Prepared, IdentityError> {
     for _ in 0..MOST_ROUNDS {
         let known = match request.cookie {
             Some(cookie) => facts_of_plain_row(&policy.account, cookie)?,
             None => Facts::default(),
         };
         let decision = decide(policy, request, &known, &[]);
-        if let Some(visitor_id) = bind_target(policy, request, decision.target)? {
-            return Ok(visitor_id);
+        if let Some(visitor_id) = bind_target(&policy.account, request, decision.target, None)? {
+            return Ok(Prepared::of(visitor_id, decision));
         }
     }
     Err(IdentityError::Serialization)
@@ -604,8 +750,32 @@ pub fn request_of_row(
     Ok((policy, request))
 }
 
+/// The identifiers of a chat row that count as none, and why. Errors: 42704 for an unknown account.
+pub fn unusable_in_row(account: &str, raw: RawRequest<'_>) -> Result<Vec<Unusable>, IdentityError> {
+    connect(|| {
+        let (policy, request) = request_of_row(account, raw)?;
+        let mut unusable = Unusable::of_row(raw, &policy, &custom_channels()?);
+        let unverified = policy.require_signature
+            && request.provided.is_some()
+            && provided_visitor_of_row(Mode::ReadOnly, &policy, &request)?.is_none();
+        if unverified {
+            unusable.push(Unusable::UNVERIFIED);
+        }
+        Ok(unusable)
+    })
+}
+
 /// The visitor that a visitor_id stands for, read without a lock.
 pub fn survivor(account: &str, visitor_id: Uuid) -> Result<Option<Visitor>, IdentityError> {
+    survivor_seen_by(Mode::Write, account, visitor_id)
+}
+
+/// The same, by another snapshot.
+pub(super) fn survivor_seen_by(
+    mode: Mode,
+    account: &str,
+    visitor_id: Uuid,
+) -> Result<Option<Visitor>, IdentityError> {
     let request = Request {
         asker: Asker::ChatRow,
         provided: None,
@@ -613,11 +783,12 @@ pub fn survivor(account: &str, visitor_id: Uuid) -> Result<Option<Visitor>, Iden
         cookie: Some(visitor_id),
         notes: Vec::new(),
     };
-    Ok(facts(Mode::Write, account, &request)?.cookie)
+    Ok(facts(mode, account, &request)?.cookie)
 }
 
 /// The visitor of a provided id, if it is bound and counts in a chat row; for the guard against stale write-backs.
 pub fn provided_visitor_of_row(
+    mode: Mode,
     policy: &Policy,
     request: &Request,
 ) -> Result<Option<Uuid>, IdentityError> {
@@ -626,7 +797,7 @@ pub fn provided_visitor_of_row(
         cookie: None,
         ..request.clone()
     };
-    let known = facts(Mode::Write, &policy.account, &only_provided)?;
+    let known = facts(mode, &policy.account, &only_provided)?;
     Ok(match decide(policy, &only_provided, &known, &[]).target {
         Target::Known(visitor_id) if only_provided.provided.is_some() => Some(visitor_id),
         _ => None,
@@ -646,11 +817,6 @@ pub fn derive(account: &str, provided: &str) -> Result<Option<Uuid>, IdentityErr
             ..(*policy).clone()
         };
         let request = Request::from_call(raw, &unsigned, &custom_channels()?)?;
-        Ok(crate::resolution::computed_id(
-            &policy,
-            &request,
-            Target::FromProvided,
-            0,
-        ))
+        Ok(computed_id(&policy, &request, Target::FromProvided, 0))
     })
 }

@@ -4,9 +4,8 @@
 //! Keys are read anew by every call and kept nowhere: one that was retired verifies nothing from then on, and no backend
 //! remembers a secret.
 
-use super::identity::{lock_visitor, Lock};
 use super::policy::policy;
-use super::resolve::resolve;
+use super::resolve::{facts_of_plain_row, resolve};
 use super::spi::{connect, is_read_only, Mode, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -17,6 +16,9 @@ use crate::signature::{
 };
 use std::collections::BTreeMap;
 use uuid::Uuid;
+
+/// How often a login starts again because the person was forgotten in the middle of it.
+const MOST_ATTEMPTS: usize = 3;
 
 statement!(
     KEYS_AND_RULE,
@@ -153,15 +155,18 @@ pub fn authorize(
         verified: true,
         ..raw
     };
-    let visitor_id = resolve(account, proven)?.visitor_id;
-    if !is_read_only() {
-        keep(account, visitor, visitor_id)?;
+    for _ in 0..MOST_ATTEMPTS {
+        let visitor_id = resolve(account, proven)?.visitor_id;
+        if is_read_only() || keep(account, visitor, visitor_id)? {
+            return Ok(visitor_id);
+        }
     }
-    Ok(visitor_id)
+    Err(IdentityError::Serialization)
 }
 
-/// Remembers that the id was verified, and the fields; writes nothing when that is known, to the hour.
-fn keep(account: &str, visitor: &SignedVisitor, visitor_id: Uuid) -> Result<(), IdentityError> {
+/// Remembers that the id was verified, and the fields; writes nothing when that is known, to the hour. False: the
+/// visitor was forgotten meanwhile, and nothing was kept.
+fn keep(account: &str, visitor: &SignedVisitor, visitor_id: Uuid) -> Result<bool, IdentityError> {
     let Ok(Text::Identifier(provided)) = identifier::parse(visitor.id()) else {
         return Err(IdentityError::SignedIdUnusable);
     };
@@ -174,25 +179,28 @@ fn keep(account: &str, visitor: &SignedVisitor, visitor_id: Uuid) -> Result<(), 
         let kept = WHAT_IS_KEPT.with(|kept| kept.run(Mode::OwnWork, &values))?;
         let (is_marked, has_fields) = (kept.truth(0, 1), kept.truth(0, 2));
         if is_marked && has_fields {
-            return Ok(());
+            return Ok(true);
         }
-        // A merge may be taking the visitor away: it is waited for, and the fields go to whoever he is then.
-        let locked = lock_visitor(account, visitor_id, Lock::Share)?;
+        // A merge may be taking the visitor away, or somebody forgets him: it is waited for, and the fields go to whoever
+        // he is then.
+        let stands = facts_of_plain_row(account, visitor_id)?
+            .cookie
+            .filter(|visitor| !visitor.forgotten);
+        let Some(survivor) = stands else {
+            return Ok(false);
+        };
         if !is_marked {
             MARK_VERIFIED.with(|kept| kept.run(Mode::Write, &identity))?;
         }
         if !has_fields {
-            let survivor = locked
-                .and_then(|row| row.superseded_by)
-                .unwrap_or(visitor_id);
             let values = [
                 account_value,
-                Value::Uuid(Some(survivor)),
+                Value::Uuid(Some(survivor.id)),
                 Value::Json(Some(&fields)),
             ];
             KEEP_FIELDS.with(|kept| kept.run(Mode::Write, &values))?;
         }
-        Ok(())
+        Ok(true)
     })
 }
 

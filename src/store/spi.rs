@@ -322,3 +322,85 @@ pub fn as_role<R>(role: pg_sys::Oid, body: impl FnOnce() -> R) -> R {
     unsafe { pg_sys::SetUserIdAndSecContext(role, flags) };
     body()
 }
+
+/// Runs `body` with a search_path that nobody else writes to: for texts that PostgreSQL itself wrote without schemas.
+/// The application's functions that run meanwhile see it too, so nothing but a look belongs here.
+pub fn with_safe_search_path<R>(
+    body: impl FnOnce() -> Result<R, IdentityError>,
+) -> Result<R, IdentityError> {
+    struct Restore(i32);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            // SAFETY: ends the nesting level that was begun below, which puts the setting back.
+            unsafe { pg_sys::AtEOXact_GUC(true, self.0) }
+        }
+    }
+    // SAFETY: begins a nesting level, as PostgreSQL does for a function with SET; the guard ends it.
+    let _restore = unsafe { Restore(pg_sys::NewGUCNestLevel()) };
+    // SAFETY: two static texts and plain values.
+    unsafe {
+        pg_sys::set_config_option(
+            c"search_path".as_ptr(),
+            c"pg_catalog, pg_temp".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+    body()
+}
+
+/// Runs `body` so that nothing of it remains when it breaks a unique key: then None. Every other error goes on.
+pub fn unless_unique_violation<R>(
+    body: impl FnOnce() -> Result<R, IdentityError>,
+) -> Result<Option<R>, IdentityError> {
+    // SAFETY: reads of backend state, to be put back as PL/pgSQL does around a block with EXCEPTION.
+    let (context, owner) = unsafe { (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner) };
+    // SAFETY: begins a subtransaction, which exactly one of the two below ends.
+    unsafe {
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::CurrentMemoryContext = context;
+    }
+    let end = |keep: bool| {
+        // SAFETY: ends the subtransaction begun above; everything begun inside it has ended.
+        unsafe {
+            if keep {
+                pg_sys::ReleaseCurrentSubTransaction();
+            } else {
+                pg_sys::CurrentMemoryContext = context;
+                pg_sys::FlushErrorState();
+                pg_sys::RollbackAndReleaseCurrentSubTransaction();
+            }
+            pg_sys::CurrentMemoryContext = context;
+            pg_sys::CurrentResourceOwner = owner;
+        }
+    };
+    let body = std::panic::AssertUnwindSafe(body);
+    let roll_back = std::panic::AssertUnwindSafe(&end);
+    let roll_back_too = std::panic::AssertUnwindSafe(&end);
+    let done = pgrx::PgTryBuilder::new(move || {
+        let body = body;
+        (body.0)().map(Some)
+    })
+    .catch_when(
+        pgrx::PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION,
+        move |_error| {
+            roll_back(false);
+            Ok(None)
+        },
+    )
+    .catch_others(move |error| {
+        roll_back_too(false);
+        error.rethrow()
+    })
+    .execute();
+    match &done {
+        Ok(Some(_)) => end(true),
+        Ok(None) => {}
+        Err(_) => end(false),
+    }
+    done
+}

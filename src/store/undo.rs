@@ -1,12 +1,13 @@
 //! Takes a rebinding back, as far as what it moved is still where it put it.
 //! May touch: the identity tables, the log, and the attached tables through `attachment`.
 
-use super::attachment::{attached_tables, tables_holding, PutBackWhich};
+use super::attachment::{attached_tables, tables_holding, Kind, PutBackWhich};
 use super::device::put_devices_back;
 use super::identity::{lock_visitor, Lock};
-use super::rebind::Moving;
+use super::notification::{notify, Rebinding};
+use super::rebind::{lock_chats, Moving};
 use super::resolve::elect;
-use super::spi::{connect, is_read_only, Mode, Value};
+use super::spi::{connect, is_read_only, unless_unique_violation, Mode, Value};
 use super::statement;
 use crate::error::IdentityError;
 use pgrx::pg_sys;
@@ -24,7 +25,7 @@ pub struct PutBack {
 statement!(
     REBINDING,
     "select r.from_visitor_id, r.to_visitor_id, r.kind operator(pg_catalog.<>) 'chat',
-        r.undone_at is not null
+        r.undone_at is not null, r.kind operator(pg_catalog.=) 'merge'
     from visitor_identity.rebind as r
     where r.account operator(pg_catalog.=) $1
         and r.rebind_id operator(pg_catalog.=) $2"
@@ -51,6 +52,8 @@ statement!(
     where k.account operator(pg_catalog.=) $1
         and k.rebind_id operator(pg_catalog.=) $2
     order by k.moved_table operator(pg_catalog.<>) 'visitor_identity.provided_identity'::pg_catalog.regclass,
+        k.moved_table operator(pg_catalog.=) 'visitor_identity.visitor'::pg_catalog.regclass,
+        k.moved_table operator(pg_catalog.=) 'visitor_identity.channel_identity'::pg_catalog.regclass,
         k.moved_table, k.part"
 );
 
@@ -151,18 +154,23 @@ pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError
         if rows.truth(0, 4) {
             return Err(undone_before());
         }
-        // Elected before anything is locked, as whoever moves the chats of `from` is; the log's row comes last, because who
-        // holds a chat may be waiting to write there.
-        elect(account, from)?;
+        // Elected before anything is locked, as whoever moves the chats of either is, and whoever forgets `to`; the log's
+        // row comes last, because who holds a chat may be waiting to write there.
         let mut pair = [from, to];
         pair.sort_unstable();
-        let whole_visitor = rows.truth(0, 3);
         for visitor in pair {
-            // Nothing of the target's row changes, and whoever adds to him meanwhile may.
-            let strength = if visitor == to {
-                Lock::Share
-            } else {
+            elect(account, visitor)?;
+        }
+        let whole_visitor = rows.truth(0, 3);
+        let takes_back_ids = rows.truth(0, 5);
+        // The survivor first, as in a merge, which goes on to those whom he superseded.
+        for visitor in [to, from] {
+            // Nothing of the other rows changes, and whoever adds to those visitors meanwhile may; but not by a provided id
+            // that goes back to the other one.
+            let strength = if visitor == from && whole_visitor || takes_back_ids {
                 Lock::Take
+            } else {
+                Lock::Share
             };
             let locked = lock_visitor(account, visitor, strength)?;
             let stands = locked.is_some_and(|row| {
@@ -179,6 +187,10 @@ pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError
                 ));
             }
         }
+        if takes_back_ids {
+            // Whoever is changing one of them, and gives it an id that goes back, has ended then.
+            lock_chats(account, to)?;
+        }
         let again = REBINDING.with(|statement| statement.run(Mode::Write, &id))?;
         if again.truth(0, 4) {
             return Err(undone_before());
@@ -189,11 +201,24 @@ pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError
         }
         let done = put_back(account, &id, from, to, whole_visitor)?;
         let marked = MARK.with(|statement| statement.run(Mode::Newest, &id))?;
-        if marked.len() == 1 {
-            Ok(done)
-        } else {
-            Err(undone_before())
+        if marked.len() != 1 {
+            return Err(undone_before());
         }
+        let tables = attached_tables()?;
+        let is_chats = |relation| tables.iter().any(|table| table.relation == relation);
+        notify(&Rebinding {
+            account,
+            rebind_id,
+            kind: "undo",
+            from: to,
+            to: from,
+            rebound_chats: done
+                .iter()
+                .filter(|table| is_chats(table.moved_table))
+                .map(|table| table.put_back)
+                .sum(),
+        })?;
+        Ok(done)
     })
 }
 
@@ -238,29 +263,38 @@ fn put_back(
             let tables = attached_tables()?;
             match tables.iter().find(|table| table.relation == moved_table) {
                 Some(table) => {
-                    // With the last part of the table, so that no row of another part is taken for one whose key changed.
-                    let is_last = parts.get::<pg_sys::Oid>(row + 1, 1) != Some(moved_table);
-                    let others = if whole_visitor && is_last {
-                        let of_table = [values[0], values[2], id[1], Value::Oid(moved_table)];
-                        KEYS_OF_OTHERS
-                            .with(|statement| statement.run(Mode::Write, &of_table))?
-                            .get::<String>(0, 1)
-                    } else {
-                        None
-                    };
-                    let provided = provided_of(account, to)?;
                     let _moving = Moving::begin(to, from);
-                    table.put_chats_back(
-                        account,
-                        from,
-                        to,
-                        &PutBackWhich {
-                            keys: &keys,
-                            moved_by_others: others.as_deref(),
-                            provided_of_to: &provided,
-                            provided_of_from: &[],
-                        },
-                    )?
+                    match &table.kind {
+                        Kind::Rows(rows) => unless_unique_violation(|| {
+                            table.put_rows_back(rows, account, from, to, &keys)
+                        })?
+                        .ok_or(IdentityError::ClashAppeared)?,
+                        Kind::Chats => {
+                            // With the last part of the table, so that no row of another part is taken for one whose key changed.
+                            let is_last = parts.get::<pg_sys::Oid>(row + 1, 1) != Some(moved_table);
+                            let others = if whole_visitor && is_last {
+                                let of_table =
+                                    [values[0], values[2], id[1], Value::Oid(moved_table)];
+                                KEYS_OF_OTHERS
+                                    .with(|statement| statement.run(Mode::Write, &of_table))?
+                                    .get::<String>(0, 1)
+                            } else {
+                                None
+                            };
+                            let provided = provided_of(account, to)?;
+                            table.put_chats_back(
+                                account,
+                                from,
+                                to,
+                                &PutBackWhich {
+                                    keys: &keys,
+                                    moved_by_others: others.as_deref(),
+                                    provided_of_to: &provided,
+                                    provided_of_from: &[],
+                                },
+                            )?
+                        }
+                    }
                 }
                 // Detached or dropped since: its rows are not ours to move.
                 None => 0,
@@ -283,7 +317,7 @@ fn put_back(
     }
     // Chats that came to the merged visitor with an id that is not his any more.
     let provided_of_from = provided_of(account, from)?;
-    if !provided_of_from.is_empty() {
+    if whole_visitor && !provided_of_from.is_empty() {
         let provided_of_to = provided_of(account, to)?;
         let which = PutBackWhich {
             keys: "[]",
@@ -291,7 +325,10 @@ fn put_back(
             provided_of_to: &provided_of_to,
             provided_of_from: &provided_of_from,
         };
-        for table in tables_holding(account)? {
+        for table in tables_holding(account)?
+            .iter()
+            .filter(|table| table.is_of_chats())
+        {
             let _moving = Moving::begin(to, from);
             let count = table.put_chats_back(account, from, to, &which)?;
             match done

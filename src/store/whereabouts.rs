@@ -115,9 +115,12 @@ pub fn whereabouts(
             survivor(Mode::ReadOnly, account, visitor_id)?.ok_or(IdentityError::UnknownVisitor)?;
         let mut log = read_log(account, canonical)?;
         let mut explained = Vec::new();
-        for table in tables_holding(account)? {
+        for table in tables_holding(account)?
+            .iter()
+            .filter(|table| table.is_of_chats())
+        {
             let of_table = log.remove(&table.relation).unwrap_or_default();
-            explained.extend(explain_table(account, canonical, &table, of_table)?);
+            explained.extend(explain_table(account, canonical, table, of_table)?);
         }
         Ok(explained)
     })

@@ -17,7 +17,7 @@ where c.relkind in ('r', 'p', 'v')
         )
     )
     -- By oids, which are others in a copy.
-    and c.oid <> 'visitor_identity.attachment'::regclass
+    and c.oid <> all (array['visitor_identity.attachment', 'visitor_identity.attachment_text']::regclass[])
 order by c.oid::regclass::text
 \gexec
 select 'attachment', a.relation::regclass::text as name, a.owner::regrole, to_jsonb(a) - array['relation', 'owner']

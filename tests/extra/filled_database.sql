@@ -90,3 +90,17 @@ where conversation_id = 1;
 update owned.conversation
 set provided_visitor_id = 'C-6'
 where conversation_id = 2;
+
+create table public.preference (
+    visitor_id uuid primary key,
+    language text
+);
+select visitor_identity.attach_visitor_table('public.preference', on_clash => 'move_or_keep_target');
+insert into public.preference (visitor_id, language)
+values ('aaaaaaaa-0000-4000-8000-000000000001', 'de'), ('aaaaaaaa-0000-4000-8000-000000000002', 'fr');
+-- A refused link: another person on the computer of the first.
+select visitor_identity.resolve_visitor('C-8', visitor_id => visitor_identity.find_visitor('C-1'));
+-- A person who was forgotten.
+select visitor_identity.resolve_visitor('F-1');
+select *
+from visitor_identity.forget_visitor(visitor_identity.find_visitor('F-1'));

@@ -61,6 +61,14 @@ same() {
     fail "$1: differs, as shown above"
 }
 
+# nothing NAME COMMAND…: the command succeeds and prints nothing. An empty answer of a command that failed is no answer.
+nothing() {
+    local name=$1 answer
+    shift
+    answer=$("$@") || fail "$name: it failed: $*"
+    same "$name" '' "$answer"
+}
+
 # until_true PURPOSE QUERY [ARGUMENT…]: waits until the query answers t, twenty seconds at most.
 until_true() {
     local purpose=$1 query=$2 attempt

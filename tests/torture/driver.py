@@ -13,12 +13,13 @@ import psycopg
 from checks import Checks
 from households import NAMESPACES
 from model import MAYBE, Model
-from operations import SEVERAL, SINGLE, TABLES, Options, Savepoint, Session, Wrong, plan
+from operations import NEEDS, SEVERAL, SIGNATURE_KEY, SINGLE, TABLES, Options, Savepoint, Session, Wrong, plan
 from server import Server
 
 RETRY = {"40001", "40P01"}
-# An undo that no longer fits, or a rebinding that somebody undid in between.
-EXPECTED = {"undo": {"55000", "42704"}}
+# What no longer fits: a rebinding that was undone in between, a visitor who is not there, was absorbed or forgotten.
+NOT_THERE = {"55000", "42704", "22004"}
+EXPECTED = {kind: NOT_THERE for kind in ("undo", "merge", "forget", "device")}
 MOST_RETRIES = 200
 # Nobody tries again so many seconds after the end.
 MOST_OVERTIME = 5
@@ -65,7 +66,7 @@ create table torture.parted_closed partition of torture.parted for values in ('c
 EMPTY = """
 truncate visitor_identity.visitor, visitor_identity.provided_identity, visitor_identity.channel_identity,
     visitor_identity.former_channel_identity, visitor_identity.rebind, visitor_identity.rebind_row,
-    visitor_identity.pending_rebind, torture.chat, torture.parted
+    visitor_identity.pending_rebind, visitor_identity.refused_link, torture.chat, torture.parted{}
 """
 
 
@@ -120,6 +121,29 @@ class Run:
                     "select visitor_identity.attach_chat_table(%s::regclass, closed_when => $$state = 'closed'$$)",
                     (TABLES[table],),
                 )
+            for account in NAMESPACES:
+                connection.execute(
+                    "select visitor_identity.add_signature_key(%s, 'md5', account => %s)",
+                    (SIGNATURE_KEY, account),
+                )
+            missing = [
+                kind
+                for kind, function in NEEDS.items()
+                if connection.execute("select to_regprocedure(%s)", (function,)).fetchone()[0] is None
+            ]
+        if missing:
+            print(f"not in this version: {' '.join(missing)}", flush=True)
+            self.options.excluded |= frozenset(missing)
+
+    @staticmethod
+    def others(connection):
+        """Tables of the extension that hold what belongs to a visitor, if it has them."""
+        rows = connection.execute(
+            "select format(', %s', to_regclass(t)) from unnest(array['visitor_identity.device',"
+            " 'visitor_identity.visitor_fields']) as t"
+            " where to_regclass(t) is not null"
+        )
+        return "".join(row[0] for row in rows.fetchall())
 
     def tear_down(self):
         if not self.arguments.keep:
@@ -146,7 +170,7 @@ class Run:
                 break
             if len(self.model.chats) > MOST_CHATS:
                 with self.connect() as connection:
-                    connection.execute(EMPTY)
+                    connection.execute(EMPTY.format(self.others(connection)))
                 self.model.clear()
         return monotonic() - started
 
@@ -204,7 +228,9 @@ class Run:
         print(
             f"seed {arguments.seed}, {arguments.clients} clients, tables {arguments.tables}, {elapsed:.0f} s: "
             f"{sum(self.counts.values())} operations, {sum(self.retries.values())} retries, "
-            f"{sum(self.deadlocks.values())} deadlocks, {self.model.violations.total()} violations"
+            f"{sum(self.deadlocks.values())} deadlocks, "
+            + (f"{self.crashes} crashes, " if self.server else "")
+            + f"{self.model.violations.total()} violations"
         )
 
 

@@ -16,9 +16,12 @@ NAMESPACES = {
     # Nothing is undone here and no policy changes.
     "calm": UUID("11111111-1111-4111-8111-111111111111"),
     "chaos": UUID("22222222-2222-4222-8222-222222222222"),
+    # Where visitors are merged and forgotten: of whom a chat may be then, no model says.
+    "desk": UUID("33333333-3333-4333-8333-333333333333"),
 }
 ACCOUNTS = tuple(NAMESPACES)
-HOUSEHOLDS = 3
+DESK = "desk"
+HOUSEHOLDS = 2
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Household:
     provided: tuple
     cookies: tuple
     channels: tuple
+    devices: tuple
     computed: UUID | None
 
     @property
@@ -45,7 +49,7 @@ def derived(account, provided):
 @lru_cache(maxsize=20000)
 def household(seed, round_number, epoch, account, number):
     name = f"{round_number}.{epoch}.{account}.{number}"
-    shared = account == "chaos" or number > 0
+    shared = account != "calm" or number > 0
     provided = tuple(f"P{i}-{name}" for i in range(3 if shared else 1))
     cookies = [uuid5(SEED_SPACE, f"{seed}/{name}/{i}") for i in range(3)]
     # A browser that holds the very id that is computed from a provided id.
@@ -57,6 +61,14 @@ def household(seed, round_number, epoch, account, number):
         ("telegram", str(10**14 + digits % 10**15)),
         ("whatsapp", str(10**13 + digits // 10**15 % 10**13)),
     )
+    devices = tuple(str(uuid5(SEED_SPACE, f"{seed}/{name}/device/{i}")) for i in range(2))
     return Household(
-        account, name, "shared" if shared else "person", provided, tuple(cookies), channels, computed
+        account,
+        name,
+        "shared" if shared else "person",
+        provided,
+        tuple(cookies),
+        channels,
+        devices,
+        computed,
     )

@@ -9,6 +9,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from threading import Lock
 
+from households import DESK
+
 NO, MAYBE, YES = 0, 1, 2
 # Of one kind of violation so many are told, the others counted.
 MOST_TOLD = 6
@@ -116,7 +118,7 @@ class Model:
         self.same[other].add(one)
 
     def _answer(self, sure, account, provided, visitor):
-        if sure != YES or visitor is None:
+        if sure != YES or visitor is None or account == DESK:
             return
         known = self.answers.setdefault((account, provided), visitor)
         if known != visitor:

@@ -1,5 +1,8 @@
 """What the clients do: plans, which are a function of the seed, and their execution, which is not."""
 
+import json
+from hashlib import md5
+
 from dataclasses import dataclass, field
 from random import Random
 from time import sleep
@@ -31,8 +34,6 @@ SINGLE = {
     "insert_rows": 3,
     "insert_select": 2,
     "copy": 3,
-    "conflict_nothing": 2,
-    "conflict_update": 2,
     "login_call": 10,
     "login_channel": 4,
     "login_update": 12,
@@ -44,10 +45,29 @@ SINGLE = {
     "delete": 2,
     "undo": 3,
     "policy": 1,
+    "authorize": 3,
+    "merge": 3,
+    "forget": 1,
+    "device": 4,
+    "device_leaves": 1,
+    "push_targets": 1,
 }
+# Kinds that need a function of the extension that it may not have yet.
+NEEDS = {
+    "authorize": "visitor_identity.authorize_visitor(jsonb, uuid, text, text, text, text)",
+    "merge": "visitor_identity.merge_visitors(uuid, uuid, text, text)",
+    "forget": "visitor_identity.forget_visitor(uuid, text, jsonb, text)",
+    "device": "visitor_identity.register_device(uuid, text, text, text, text, text)",
+    "device_leaves": "visitor_identity.unregister_device(text, text, text)",
+    "push_targets": "visitor_identity.push_targets(uuid, text, text)",
+}
+SIGNATURE_KEY = "torture"
 # Statements over rows of several visitors, or that mix a login with other rows of the visitor: they may deadlock as any
-# statement over several rows may.
+# statement over several rows may. And an INSERT that meets a chat that is there: its row is decided, and visitors are
+# locked for it, before PostgreSQL looks for the chat and waits for whoever is changing it.
 SEVERAL = {
+    "conflict_nothing": 2,
+    "conflict_update": 2,
     "insert_mixed": 3,
     "copy_mixed": 2,
     "insert_households": 3,
@@ -323,6 +343,45 @@ class Session:
         cookie = self.cookie(step) if step.u[4] < 0.4 else None
         self.login(step, cookie, self.channel(step))
 
+    def do_authorize(self, step):
+        of, provided, cookie = step.household, self.provided(step), self.cookie(step)
+        fields = {"id": provided, "crc": md5((provided + SIGNATURE_KEY).encode()).hexdigest()}
+        links = [("may", cookie_node(of, cookie), provided)]
+        row = self.sql(
+            "select visitor_identity.authorize_visitor(%s::jsonb, visitor_id => %s, account => %s)",
+            (json.dumps(fields), cookie, of.account),
+            links,
+        ).fetchone()
+        self.effect(("answer", of.account, provided, row[0]), *links)
+
+    # Devices.
+
+    APP = "torture"
+
+    def do_device(self, step):
+        of, device = step.household, self.one(step.household.devices, step.u[4])
+        answer = self.sql(
+            "select v.visitor_id, case when v.visitor_id is not null then"
+            " visitor_identity.register_device(v.visitor_id, %s, %s, 'fcm', %s, %s) end"
+            " from (select visitor_identity.find_visitor(visitor_id => %s, account => %s)) as v (visitor_id)",
+            (self.APP, device, f"token of {device}", of.account, self.cookie(step), of.account),
+        ).fetchone()
+        if answer[0] is not None and answer[1] is None:
+            raise Wrong("register_device gave NULL")
+
+    def do_device_leaves(self, step):
+        of, device = step.household, self.one(step.household.devices, step.u[4])
+        self.sql(
+            "select visitor_identity.unregister_device(%s, %s, %s)", (self.APP, device, of.account)
+        )
+
+    def do_push_targets(self, step):
+        of = step.household
+        self.sql(
+            "select * from visitor_identity.push_targets(provided_visitor_id => %s, account => %s)",
+            (self.provided(step), of.account),
+        )
+
     # Chats that arrive.
 
     COLUMNS = "account, chat_id, visitor_id, provided_visitor_id, channel_type, channel_user_id"
@@ -579,7 +638,7 @@ class Session:
         if key is None:
             return
         source, effects = key, []
-        if step.household.account == "chaos" and step.u[4] < 0.3:
+        if step.household.account != "calm" and step.u[4] < 0.3:
             source = self.chat(step, u=step.u[5]) or key
             if source != key:
                 effects = [("same", ("chat", key), ("chat", source))]
@@ -627,13 +686,35 @@ class Session:
     # What a DBA does meanwhile, in an account of its own.
 
     def do_undo(self, step):
+        account = "chaos" if step.household.account == "calm" else step.household.account
         row = self.sql(
             "select rebind_id from visitor_identity.rebind"
-            " where account = 'chaos' and undone_at is null order by rebind_id desc limit 1 offset %s",
-            (int(step.u[4] * 12),),
+            " where account = %s and undone_at is null order by rebind_id desc limit 1 offset %s",
+            (account, int(step.u[4] * 12)),
         ).fetchone()
         if row is not None:
-            self.sql("select * from visitor_identity.undo_rebind(%s, 'chaos')", (row[0],))
+            self.sql("select * from visitor_identity.undo_rebind(%s, %s)", (row[0], account))
+
+    def do_merge(self, step):
+        of = step.household
+        if of.account != "desk":
+            return
+        self.sql(
+            "select visitor_identity.merge_visitors("
+            "visitor_identity.find_visitor(visitor_id => %s, account => %s),"
+            " visitor_identity.find_visitor(%s, account => %s), account => %s)",
+            (self.cookie(step), of.account, self.provided(step), of.account, of.account),
+        )
+
+    def do_forget(self, step):
+        of = step.household
+        if of.account != "desk":
+            return
+        self.sql(
+            "select * from visitor_identity.forget_visitor("
+            "visitor_identity.find_visitor(visitor_id => %s, account => %s), 'anonymize', account => %s)",
+            (self.cookie(step), of.account, of.account),
+        )
 
     def do_policy(self, step):
         self.sql(

@@ -149,6 +149,15 @@ alter table cast_chat enable trigger user;
 select problem, account, chat_table, chat_key
 from visitor_identity.check_integrity()
 where account = 'runs_as_owner';
+begin;
+update visitor_identity.account
+set require_signature = true
+where account = 'runs_as_owner';
+select kind, account, chat_table, chat_key, detail
+from visitor_identity.anomalies
+where account = 'runs_as_owner' and chat_table is not null
+order by chat_table::text;
+rollback;
 table ran;
 delete from cast_chat where day = 'Tuesday';
 
@@ -225,6 +234,19 @@ select sum(put_back) > 0 as undone
 from visitor_identity.undo_rebind(:merged, 'runs_as_owner')
 where moved_table = 'chat'::regclass;
 select as_whom, what from ran group by 1, 2 order by 2, 1;
+-- Told, freed of its identifiers, deleted.
+begin;
+truncate ran;
+select jsonb_array_length(visitor_identity.export_visitor(v.visitor_id, 'runs_as_owner') -> 'attached_tables' -> 'runs_as_owner.chat') > 0 as told
+from visitor_identity.find_visitor('C-5', account => 'runs_as_owner') as v (visitor_id);
+select action, rows > 0 as done
+from visitor_identity.forget_visitor(visitor_identity.find_visitor('C-5', account => 'runs_as_owner'), account => 'runs_as_owner')
+where erased_table = 'chat'::regclass;
+select action, rows > 0 as done
+from visitor_identity.forget_visitor(visitor_identity.find_visitor('C-4', account => 'runs_as_owner'), 'delete', account => 'runs_as_owner')
+where erased_table = 'chat'::regclass;
+select as_whom, what from ran group by 1, 2 order by 2, 1;
+rollback;
 -- A condition for closed chats is the owner's text; so is a view over his functions: run by whoever reads it, as himself.
 select visitor_identity.detach_table('chat', keep_origin => true);
 set role runs_as_owner_owner;
@@ -236,6 +258,9 @@ set client_min_messages = notice;
 truncate ran;
 select * from visitor_identity.check_integrity()
 where account = 'runs_as_owner';
+select kind, chat_table, detail
+from visitor_identity.anomalies
+where account = 'runs_as_owner' and chat_table is not null;
 set session authorization runs_as_owner_app;
 select count(*) as chats from visitor_identity.search_history('C-5') where chat_table = 'chat'::regclass;
 reset session authorization;

@@ -104,6 +104,13 @@ from (
     where c.account like 'backfill %'
     group by c.account
 ) as b;
+select count(distinct r.links) as "refused links"
+from (
+    select count(*) as links
+    from visitor_identity.refused_link as r
+    where r.account like 'backfill %'
+    group by r.account
+) as r;
 select count(*) as waiting from visitor_identity.backfill_queue;
 select * from visitor_identity.check_integrity() where account like 'backfill %';
 
@@ -234,6 +241,7 @@ drop owned by backfill_owner, backfill_stranger;
 drop role backfill_owner, backfill_stranger;
 delete from visitor_identity.rebind_row where account like 'backfill %';
 delete from visitor_identity.rebind where account like 'backfill %';
+delete from visitor_identity.refused_link where account like 'backfill %';
 delete from visitor_identity.pending_rebind where account like 'backfill %';
 delete from visitor_identity.provided_identity where account like 'backfill %';
 delete from visitor_identity.channel_identity where account like 'backfill %';

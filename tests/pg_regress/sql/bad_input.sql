@@ -134,7 +134,7 @@ from visitor_identity.search_history(E'a\x01b');
 select count(*) as found
 from visitor_identity.search_history(null);
 
--- Policies: plain constraints.
+-- Policies.
 select s.statement, r.state, r.message
 from (
     values

@@ -95,6 +95,10 @@ begin;
 update visitor_identity.visitor set claimed_by = '40000000-0000-4000-8000-00000000000f' where visitor_id = id('A');
 table problems;
 rollback;
+begin;
+update visitor_identity.visitor set claimed_by = id('C') where visitor_id in (id('S'), id('E'), id('A'));
+table problems;
+rollback;
 -- Identified visitors and their provided ids.
 begin;
 update visitor_identity.visitor set identified = true where visitor_id = id('A');
@@ -129,7 +133,87 @@ begin;
 update visitor_identity.visitor set forgotten = true where visitor_id = id('T');
 table problems;
 rollback;
+-- What must not be left of a forgotten person, or of one who does not exist; half a tombstone.
+begin;
+insert into visitor_identity.visitor_fields (account, visitor_id, fields)
+values ('broken_promises', id('E'), '{}'), ('broken_promises', '40000000-0000-4000-8000-00000000000f', '{}');
+insert into visitor_identity.former_channel_identity (account, channel_type, channel_id, channel_user_id, visitor_id)
+values ('broken_promises', 'viber', '', 'e', id('E')), ('broken_promises', 'viber', '', 'f', '40000000-0000-4000-8000-00000000000f');
+table problems;
+delete from visitor_identity.provided_identity where visitor_id = id('E');
+update visitor_identity.visitor set forgotten = true where visitor_id = id('E');
+table problems;
+rollback;
+begin;
+update visitor_identity.visitor set forgotten = true where visitor_id = id('S');
+table problems;
+rollback;
+-- A forgotten person's log has lost its keys altogether: some of them missing is a broken promise still. A row of his that was kept
+-- may show the id of a new visitor.
+begin;
+select count(*) > 0 as forgotten from visitor_identity.forget_visitor(id('C'), 'keep');
+select visitor_identity.resolve_visitor('C-1') <> id('C') as another;
+table problems;
+insert into visitor_identity.rebind_row (account, rebind_id, moved_table, part, keys)
+select r.account, r.rebind_id, 'chat'::regclass, 0, '[1]'
+from visitor_identity.rebind as r
+where r.account = 'broken_promises' and r.from_visitor_id = id('S');
+table problems;
+rollback;
+begin;
+insert into visitor_identity.former_channel_identity (account, channel_type, channel_id, channel_user_id, visitor_id)
+values ('broken_promises', 'telegram', '', '67854257', id('S')), ('broken_promises', 'telegram', '', '67854257', id('A'));
+table problems;
+update visitor_identity.visitor set forgotten = true where visitor_id = id('A');
+delete from visitor_identity.visitor where visitor_id = id('S');
+table problems;
+rollback;
+-- Verified fields.
+begin;
+insert into visitor_identity.visitor_fields (account, visitor_id, fields)
+values ('broken_promises', id('C'), '{}'), ('broken_promises', id('S'), '{}'), ('broken_promises', id('A'), '{}');
+table problems;
+insert into visitor_identity.visitor_fields (account, visitor_id, fields)
+values ('broken_promises', '40000000-0000-4000-8000-00000000000f', '{}');
+update visitor_identity.visitor set forgotten = true where visitor_id = id('A');
+table problems;
+rollback;
+-- Refused links: those of visitors who were superseded or forgotten since are history.
+begin;
+insert into visitor_identity.refused_link (account, visitor_id, to_visitor_id, reason)
+values ('broken_promises', id('S'), id('D'), 'identified'), ('broken_promises', id('C'), id('D'), 'identified');
+table problems;
+insert into visitor_identity.refused_link (account, visitor_id, to_visitor_id, reason)
+values
+    ('broken_promises', '40000000-0000-4000-8000-00000000000f', id('D'), 'identified'),
+    ('broken_promises', id('E'), '40000000-0000-4000-8000-00000000000f', 'identified');
+table problems;
+rollback;
 -- Owed and logged rebindings.
+begin;
+update visitor_identity.rebind set to_visitor_id = '40000000-0000-4000-8000-00000000000f' where from_visitor_id = id('S');
+table problems;
+rollback;
+begin;
+insert into visitor_identity.rebind (account, kind, from_visitor_id, to_visitor_id, rebound_chats, reason)
+values ('broken_promises', 'chat', '40000000-0000-4000-8000-00000000000f', id('C'), 0, 'chat_update');
+table problems;
+rollback;
+begin;
+update visitor_identity.visitor set superseded_by = null where visitor_id = id('S');
+table problems;
+update visitor_identity.rebind set undone_at = now() where from_visitor_id = id('S');
+table problems;
+rollback;
+begin;
+insert into visitor_identity.rebind (account, kind, from_visitor_id, to_visitor_id, rebound_chats, reason)
+values ('broken_promises', 'merge', id('E'), id('C'), 0, 'merge_visitors'), ('broken_promises', 'chat', id('D'), id('C'), 0, 'chat_update');
+table problems;
+rollback;
+begin;
+delete from visitor_identity.rebind where from_visitor_id = id('S');
+table problems;
+rollback;
 begin;
 insert into visitor_identity.pending_rebind (account, visitor_id, to_visitor_id) values ('broken_promises', id('A'), id('C'));
 table problems;
@@ -148,6 +232,19 @@ values ('broken_promises_2', 1, '40000000-0000-4000-8000-00000000000a');
 begin;
 delete from visitor_identity.account where account = 'broken_promises_2';
 table problems;
+rollback;
+begin;
+insert into visitor_identity.blocked_identifier (account, identifier) values ('broken_promises_2', 'blocked'), ('broken_promises_2', 'too');
+insert into visitor_identity.signature_key (account, algorithm, secret) values ('broken_promises', 'md5', 'key'), ('broken_promises_3', 'md5', 'key');
+table problems;
+delete from visitor_identity.account where account = 'broken_promises_2';
+table problems;
+rollback;
+begin;
+delete from visitor_identity.account where account = 'broken_promises';
+select distinct problem, account, visitor is not null as visitor, chat_table, chat_key is not null as chat
+from problems
+order by 1, 4;
 rollback;
 -- Chats, in each kind of table.
 begin;

@@ -33,6 +33,12 @@ create index on chat (visitor_id);
 select visitor_identity.attach_chat_table('chat');
 insert into chat (chat_id, account, provided_visitor_id, closed_at)
 values (1, 'locked_account', 'C-1', null), (2, 'locked_account', 'C-1', '2024-05-02'), (3, 'locked_account_2', 'C-1', null), (4, 'locked_account_2', 'C-1', '2024-05-02');
+insert into chat (chat_id, account, visitor_id, provided_visitor_id)
+select 10 + c.chat_id, c.account, c.visitor_id, 'C-2'
+from chat as c
+where c.chat_id in (1, 3);
+insert into chat (chat_id, account, provided_visitor_id)
+values (14, 'locked_account', 'undefined'), (15, 'locked_account_2', 'undefined');
 create role locked_account_user;
 select visitor_identity.grant_access('locked_account_user', 'admin');
 grant usage on schema locked_account to locked_account_user;
@@ -88,6 +94,9 @@ select account, chat_key from visitor_identity.search_history('C-1') order by ch
 select distinct account from visitor_identity.account where pg_temp.leak(account);
 select distinct account from visitor_identity.visitor where pg_temp.leak(account);
 select distinct account from visitor_identity.provided_identity where pg_temp.leak(account);
+select distinct account from visitor_identity.refused_link where pg_temp.leak(account);
+select account, kind from visitor_identity.anomalies where pg_temp.leak(account) order by kind;
+select account from visitor_identity.statistics where pg_temp.leak(account);
 select count(*) from visitor_identity.rebind where account <> 'locked_account';
 -- Policies of another account cannot be changed, none can be added.
 update visitor_identity.account

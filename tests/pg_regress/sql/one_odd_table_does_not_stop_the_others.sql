@@ -81,6 +81,15 @@ create table next_one (chat_id integer primary key, visitor_id uuid);
 create index on next_one (visitor_id);
 select visitor_identity.attach_chat_table('next_one', fixed_account => 'odd_tables');
 table problems;
+-- A column that was dropped with its triggers: the table is listed, the others are looked at.
+set client_min_messages = warning;
+alter table sold drop column provided_visitor_id cascade;
+reset client_min_messages;
+set session_replication_role = replica;
+update "Domain's" set provided_visitor_id = '0', visitor_id = gen_random_uuid();
+reset session_replication_role;
+table problems;
+select kind, chat_table, chat_key from visitor_identity.anomalies where account = 'odd_tables' and chat_table is not null;
 drop view problems;
 reset visitor_identity.account;
 select visitor_identity.detach_table(t::regclass)

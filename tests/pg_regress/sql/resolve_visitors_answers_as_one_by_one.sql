@@ -110,6 +110,13 @@ from (
     where c.account in ('bulk set', 'bulk loop')
     group by c.account
 ) as c;
+select count(distinct r.links) as "refused links"
+from (
+    select count(*) as links
+    from visitor_identity.refused_link as r
+    where r.account in ('bulk set', 'bulk loop')
+    group by r.account
+) as r;
 select count(*) filter (where origin_visitor_id <> visitor_id) > 5 as moved
 from bulk_chat.chat
 where account = 'bulk set';
@@ -146,6 +153,7 @@ select visitor_identity.detach_table('bulk_chat.chat');
 drop schema bulk_chat cascade;
 delete from visitor_identity.rebind_row where account like 'bulk %';
 delete from visitor_identity.rebind where account like 'bulk %';
+delete from visitor_identity.refused_link where account like 'bulk %';
 delete from visitor_identity.pending_rebind where account like 'bulk %';
 delete from visitor_identity.provided_identity where account like 'bulk %';
 delete from visitor_identity.channel_identity where account like 'bulk %';

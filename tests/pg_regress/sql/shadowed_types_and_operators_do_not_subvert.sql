@@ -192,6 +192,11 @@ select visitor_identity.merge_visitors(
     visitor_identity.find_visitor('C-3'), visitor_identity.find_visitor('C-2')
 ) is not null as merged;
 select visitor_identity.rename_channel_user('telegram', '67854257', '67854258', 'a bot') is not null as renamed;
+select pg_catalog.jsonb_array_length(pg_catalog.jsonb_object_field(
+    visitor_identity.export_visitor(visitor_identity.find_visitor('C-2')), 'provided_ids'
+)) as told;
+select pg_catalog.count(*) as forgotten
+from visitor_identity.forget_visitor(visitor_identity.find_visitor('C-2'), 'anonymize', '{"shadowed_types.chat": "delete"}');
 select pg_catalog.count(*) as problems
 from visitor_identity.check_integrity() as i
 where i.account operator(pg_catalog.=) 'shadowed_types';
