@@ -78,6 +78,7 @@ revoke execute on function
     visitor_identity.backfill_begin(regclass),
     visitor_identity.backfill_batch(regclass, integer),
     visitor_identity.create_chat_store(name),
+    visitor_identity.attached_rows(regclass),
     visitor_identity.search_history(text, text, text, integer, timestamptz, regclass, jsonb),
     visitor_identity.explain_resolution(text, text, text, uuid, text, text),
     visitor_identity.undo_rebind(bigint, text),

@@ -48,6 +48,7 @@ create view visitor_identity.attachment_text as
 select
     a.relation,
     x.has_columns,
+    has_schema_privilege(a.owner, a.schema_name, 'usage') and has_table_privilege(a.owner, a.relation, 'select') as owner_reads,
     coalesce(x.texts[1], quote_literal(a.fixed_account)) as account_text,
     coalesce(x.texts[2], 'null::text') as provided_text,
     coalesce(x.texts[3], 'null::text') as channel_type_text,
@@ -106,6 +107,7 @@ comment on view visitor_identity.attachment_text is
 'The attached tables, with the SQL expressions over a row t that give its account, identifiers and key without running code of the application.';
 comment on column visitor_identity.attachment_text.relation is 'Oid of the table.';
 comment on column visitor_identity.attachment_text.has_columns is 'False when a column of the attachment was dropped; the expressions then fail.';
+comment on column visitor_identity.attachment_text.owner_reads is 'False when the owner of the table may not read it or not use its schema; then nothing follows a rebinding either.';
 comment on column visitor_identity.attachment_text.account_text is 'Expression of the account.';
 comment on column visitor_identity.attachment_text.provided_text is 'Expression of the provided id.';
 comment on column visitor_identity.attachment_text.channel_type_text is 'Expression of the channel type.';
@@ -164,37 +166,27 @@ begin
     where visitor_identity.account_is_visible(f.account);
 
     for attached in
-        select a.relation, a.visitor_column, x.*
+        select a.relation
         from visitor_identity.attachment as a
         join visitor_identity.attachment_text as x using (relation)
         where x.has_columns
+            and x.owner_reads
             and coalesce(a.provided_column, a.channel_user_column) is not null
             and (a.fixed_account is null or visitor_identity.account_is_visible(a.fixed_account))
     loop
         -- Filtered before anything is asked: an account that is locked away or gone would be an error.
-        return query execute format(
-            'select u.reason, c.account, c.visitor_id, %1$L::regclass, c.chat_key, 1::bigint, u.argument
-            from (
-                select %4$s as account, t.%3$I::uuid as visitor_id, %5$s as chat_key,
-                    %6$s as provided, %7$s as channel_type, %8$s as channel_user, %9$s as channel_id
-                from %2$s as t
-                where visitor_identity.account_is_visible(%4$s)
-                    and exists (select from visitor_identity.account as a where a.account = %4$s)
-                offset 0
-            ) as c
-            cross join lateral visitor_identity.unusable_identifiers(
-                c.provided, c.channel_type, c.channel_user, c.channel_id, c.account
-            ) as u',
-            attached.relation,
-            attached.relation::regclass,
-            attached.visitor_column,
-            attached.account_text,
-            attached.key_json,
-            attached.provided_text,
-            attached.channel_type_text,
-            attached.channel_user_text,
-            attached.channel_id_text
-        );
+        return query
+        select u.reason, c.account, c.visitor_id, attached.relation::regclass, c.row_key::jsonb, 1::bigint, u.argument
+        from (
+            select t.*
+            from visitor_identity.attached_rows(attached.relation) as t
+            where visitor_identity.account_is_visible(t.account)
+                and exists (select from visitor_identity.account as a where a.account = t.account)
+            offset 0
+        ) as c
+        cross join lateral visitor_identity.unusable_identifiers(
+            c.provided_visitor_id, c.channel_type, c.channel_user_id, c.channel_id, c.account
+        ) as u;
     end loop;
 end
 $$;

@@ -111,8 +111,8 @@ declare
     seen bigint := 0;
     passed_over bigint := 0;
     attempt integer;
-    started timestamptz := pg_catalog.clock_timestamp();
-    reported timestamptz := pg_catalog.clock_timestamp();
+    started pg_catalog.timestamptz := pg_catalog.clock_timestamp();
+    reported pg_catalog.timestamptz := pg_catalog.clock_timestamp();
     rate numeric;
 begin
     waiting := visitor_identity.backfill_begin(chat_table);
@@ -152,7 +152,7 @@ end
 $$;
 
 comment on procedure visitor_identity.backfill_chats(regclass, integer) is
-'Gives the chats that a table had before it was attached their visitors, as if they had arrived live in the order of opened_at, batch by batch in transactions of their own, and says how far it is. Interrupted, it goes on where it was when it is called again. Chats of an account that does not exist are passed over. Call it outside of a transaction, as the table''s owner. Errors: 22023, 42501, 55000, 25006; 2D000 inside a transaction.';
+'Gives the chats that a table had before it was attached their visitors, as if they had arrived live in the order of opened_at, batch by batch in transactions of their own, and says how far it is. Interrupted, it goes on where it was when it is called again. Chats of an account that does not exist are passed over. Call it outside of a transaction, as the table''s owner; a superuser''s call is refused where deferred triggers of another owner would run at his commit. Errors: 22023, 42501, 55000, 25006; 2D000 inside a transaction.';
 
 create function visitor_identity.create_chat_store(schema name default 'chat')
 returns void
@@ -234,3 +234,21 @@ as 'MODULE_PATHNAME', 'search_history_wrapper';
 
 comment on function visitor_identity.search_history(text, text, text, integer, timestamptz, regclass, jsonb) is
 'The search bar of the History page: closed chats, newest first, by whatever an operator pastes: a visitor_id (also a superseded or an original one), a provided id, a channel user id as written; or by one kind only. The next page: pass opened_at, chat_table and chat_key of the last row. Reads the chats with the caller''s own rights. STABLE. Errors: 22023, 22P02, 42501.';
+
+create function visitor_identity.attached_rows(attached_table regclass)
+returns table (
+    account text,
+    visitor_id uuid,
+    origin_visitor_id uuid,
+    provided_visitor_id text,
+    channel_type text,
+    channel_id text,
+    channel_user_id text,
+    row_key text
+)
+language c stable rows 100000
+set search_path = pg_catalog, pg_temp
+as 'MODULE_PATHNAME', 'attached_rows_wrapper';
+
+comment on function visitor_identity.attached_rows(regclass) is
+'All rows of an attached table, read with the rights of its owner. A part of check_integrity and find_anomalies; nobody is granted it. STABLE. Errors: 55000 for a table that is not attached.';

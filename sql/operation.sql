@@ -106,7 +106,7 @@ as 'MODULE_PATHNAME', 'rows_left_behind_wrapper';
 comment on function visitor_identity.rows_left_behind(regclass, text, uuid, uuid) is
 'For check_integrity: the keys of rows of an attached visitor table that are with a superseded visitor and should be with the other one, an array as in rebind_row. Not those that a rebinding keeps because their unique key is taken. Looks at the table with the rights of its owner. STABLE. Errors: none.';
 
--- Reads the chats as the extension's owner, by the expressions of attachment_text.
+-- Reads the rows by attached_rows: as the owners of the tables.
 create function visitor_identity.check_integrity()
 returns table (
     problem text,
@@ -322,16 +322,12 @@ begin
             t.fixed_account,
             t.kind,
             c.oid is not null as is_there,
-            a.visitor_column,
-            a.origin_column,
             a.key_names[1] as key_name,
             coalesce(
                 a.provided_column, a.channel_type_column, a.channel_id_column, a.channel_user_column
             ) is not null as has_identifiers,
             x.has_columns,
-            x.account_text,
-            x.provided_text,
-            x.key_json,
+            x.owner_reads,
             (
                 select t.kind = 'visitor' or count(*) = 2
                 from pg_class as w
@@ -413,80 +409,71 @@ begin
             return next;
             continue;
         end if;
-        if attached.kind = 'visitor' then
-            return query execute format(
-                'select ''a row of a visitor that does not exist'', f.account, f.visitor_id, %1$L::regclass, f.row_key
-                from (
-                    select %4$s as account, t.%3$I::uuid as visitor_id, %5$s as row_key
-                    from %2$s as t
-                    where t.%3$I is not null
-                ) as f
-                where visitor_identity.account_is_visible(f.account)
-                    and not exists (
-                        select
-                        from visitor_identity.visitor as v
-                        where v.account = f.account
-                            and v.visitor_id = f.visitor_id
-                    )
-                union all
-                select ''a row left behind on a superseded visitor'', l.account, l.visitor_id, %1$L::regclass,
-                    case jsonb_typeof(k.value)
-                        when ''object'' then k.value
-                        else jsonb_build_object(%6$L, k.value)
-                    end
-                from (
-                    select distinct v.account, v.visitor_id, v.superseded_by
-                    from %2$s as t
-                    join visitor_identity.visitor as v
-                        on v.account = %4$s
-                        and v.visitor_id = t.%3$I::uuid
-                    where v.superseded_by is not null
-                        and visitor_identity.account_is_visible(v.account)
-                ) as l
-                cross join lateral jsonb_array_elements(visitor_identity.rows_left_behind(
-                    %1$L::regclass, l.account, l.visitor_id, l.superseded_by
-                )) as k (value)',
-                attached.attached::oid,
-                attached.attached,
-                attached.visitor_column,
-                attached.account_text,
-                attached.key_json,
-                attached.key_name
-            );
+        if not attached.owner_reads then
+            problem := 'the owner of an attached table may not read it';
+            account := attached.fixed_account;
+            visitor_id := null;
+            chat_table := attached.attached;
+            chat_key := null;
+            return next;
             continue;
         end if;
-        return query execute format(
-            'select f.problem, f.account, f.visitor_id, %1$L::regclass, f.chat_key
+        if attached.kind = 'visitor' then
+            return query
+            select 'a row of a visitor that does not exist', t.account, t.visitor_id, attached.attached, t.row_key::jsonb
+            from visitor_identity.attached_rows(attached.attached) as t
+            where t.visitor_id is not null
+                and visitor_identity.account_is_visible(t.account)
+                and not exists (
+                    select
+                    from visitor_identity.visitor as v
+                    where v.account = t.account
+                        and v.visitor_id = t.visitor_id
+                )
+            union all
+            select 'a row left behind on a superseded visitor', l.account, l.visitor_id, attached.attached,
+                case jsonb_typeof(k.value)
+                    when 'object' then k.value
+                    else jsonb_build_object(attached.key_name, k.value)
+                end
             from (
-                select case
-                        when t.%3$I::uuid is null then ''a chat without a visitor''
-                        when v.visitor_id is null then ''a chat of a visitor that does not exist''
-                        when v.superseded_by is not null then ''a chat left behind on a superseded visitor''
-                        when t.%7$I::uuid is null then ''a chat without an origin''
-                        -- Of a forgotten person, rows that were kept show an id that may be a new visitor''s by now.
-                        when p.visitor_id <> t.%3$I::uuid and not v.forgotten then ''a chat that is not with the visitor of its own provided id''
-                    end as problem,
-                    %4$s as account, t.%3$I::uuid as visitor_id, %5$s as chat_key
-                from %2$s as t
-                left join visitor_identity.visitor as v
-                    on v.account = %4$s
-                    and v.visitor_id = t.%3$I::uuid
-                left join visitor_identity.account as a on a.account = %4$s
-                left join visitor_identity.provided_identity as p
-                    on p.account = %4$s
-                    and p.provided_visitor_id = visitor_identity.normalize_provided_visitor_id(%6$s)
-                    and (not a.require_signature or p.verified_at is not null)
-            ) as f
-            where f.problem is not null
-                and visitor_identity.account_is_visible(f.account)',
-            attached.attached::oid,
-            attached.attached,
-            attached.visitor_column,
-            attached.account_text,
-            attached.key_json,
-            attached.provided_text,
-            attached.origin_column
-        );
+                select distinct v.account, v.visitor_id, v.superseded_by
+                from visitor_identity.attached_rows(attached.attached) as t
+                join visitor_identity.visitor as v
+                    on v.account = t.account
+                    and v.visitor_id = t.visitor_id
+                where v.superseded_by is not null
+                    and visitor_identity.account_is_visible(v.account)
+            ) as l
+            cross join lateral jsonb_array_elements(visitor_identity.rows_left_behind(
+                attached.attached, l.account, l.visitor_id, l.superseded_by
+            )) as k (value);
+            continue;
+        end if;
+        return query
+        select f.problem, f.account, f.visitor_id, attached.attached, f.chat_key
+        from (
+            select case
+                    when t.visitor_id is null then 'a chat without a visitor'
+                    when v.visitor_id is null then 'a chat of a visitor that does not exist'
+                    when v.superseded_by is not null then 'a chat left behind on a superseded visitor'
+                    when t.origin_visitor_id is null then 'a chat without an origin'
+                    -- Of a forgotten person, rows that were kept show an id that may be a new visitor's by now.
+                    when p.visitor_id <> t.visitor_id and not v.forgotten then 'a chat that is not with the visitor of its own provided id'
+                end as problem,
+                t.account, t.visitor_id, t.row_key::jsonb as chat_key
+            from visitor_identity.attached_rows(attached.attached) as t
+            left join visitor_identity.visitor as v
+                on v.account = t.account
+                and v.visitor_id = t.visitor_id
+            left join visitor_identity.account as a on a.account = t.account
+            left join visitor_identity.provided_identity as p
+                on p.account = t.account
+                and p.provided_visitor_id = visitor_identity.normalize_provided_visitor_id(t.provided_visitor_id)
+                and (not a.require_signature or p.verified_at is not null)
+        ) as f
+        where f.problem is not null
+            and visitor_identity.account_is_visible(f.account);
     end loop;
 end
 $$;

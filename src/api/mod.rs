@@ -13,6 +13,7 @@ mod operation;
 mod payload;
 mod privacy;
 mod resolve;
+mod rows;
 mod signature;
 
 use crate::error::IdentityError;

@@ -342,11 +342,7 @@ pub fn row_shape(relation: pg_sys::Oid) -> Result<Rc<RowShape>, IdentityError> {
         .iter()
         .find(|table| table.relation == root || table.relation == relation)
         .cloned()
-        .ok_or_else(|| IdentityError::Attachment {
-            message: "the table is not attached".into(),
-            detail: "A trigger of visitor_identity runs on a table that visitor_identity.attached_table does not list.".into(),
-            hint: "Call visitor_identity.attach_chat_table, or drop the trigger.".into(),
-        })?;
+        .ok_or_else(not_attached)?;
     let rows = COLUMN_NUMBERS.with(|statement| statement.run(Mode::NewestReadOnly, &values))?;
     let numbers: std::collections::HashMap<String, i32> = (0..rows.len())
         .filter_map(|row| Some((rows.get(row, 1)?, rows.get(row, 2)?)))
@@ -938,6 +934,14 @@ fn put_back_text(name: &str, visitor: &str, which: &str) -> String {
         )
         select pg_catalog.count(*), coalesce(pg_catalog.bool_and(b.arrived), true)
         from back as b"
+    )
+}
+
+pub(super) fn not_attached() -> IdentityError {
+    IdentityError::not_in_state(
+        "the table is not attached",
+        "A trigger of visitor_identity runs on a table that visitor_identity.attached_table does not list.",
+        "Call visitor_identity.attach_chat_table, or drop the trigger.",
     )
 }
 

@@ -222,6 +222,60 @@ impl Drop for Statement {
     }
 }
 
+/// A query that is read in portions, every step of it (also its planning) with the rights of a role.
+pub struct Portions {
+    portal: CString,
+    role: pg_sys::Oid,
+}
+
+impl Portions {
+    /// Plans and opens the query. Call it, as `read`, inside [`connect`].
+    pub fn open(text: String, role: pg_sys::Oid) -> Result<Self, IdentityError> {
+        let text = CString::new(text)
+            .map_err(|_| IdentityError::Internal("a statement contains NUL".into()))?;
+        as_role(role, || {
+            // SAFETY: inside an SPI connection; the text lives through the call; the portal keeps a copy of the plan, and
+            // its name is copied at once.
+            let portal = unsafe {
+                let plan = pg_sys::SPI_prepare(text.as_ptr(), 0, std::ptr::null_mut());
+                if plan.is_null() {
+                    return Err(IdentityError::Internal(
+                        "a statement could not be prepared".into(),
+                    ));
+                }
+                let portal = pg_sys::SPI_cursor_open(
+                    std::ptr::null(),
+                    plan,
+                    std::ptr::null_mut(),
+                    std::ptr::null(),
+                    true,
+                );
+                std::ffi::CStr::from_ptr((*portal).name).to_owned()
+            };
+            Ok(Self { portal, role })
+        })
+    }
+
+    /// The next rows; none at the end, which closes the query. One that is not read to its end is closed by the end of
+    /// the transaction.
+    pub fn read(&self, count: i64) -> Result<Rows, IdentityError> {
+        // SAFETY: inside an SPI connection; the portal is looked up by its name, because a rolled back subtransaction
+        // may have closed it.
+        as_role(self.role, || unsafe {
+            let portal = pg_sys::SPI_cursor_find(self.portal.as_ptr());
+            if portal.is_null() {
+                return Err(IdentityError::Internal("a query was closed".into()));
+            }
+            pg_sys::SPI_cursor_fetch(portal, true, count);
+            let (table, processed) = (pg_sys::SPI_tuptable, pg_sys::SPI_processed);
+            if processed == 0 {
+                pg_sys::SPI_cursor_close(portal);
+            }
+            Ok(Rows { table, processed })
+        })
+    }
+}
+
 /// The rows of one execution; read them before the next one of the same connection is needed.
 pub struct Rows {
     table: *mut pg_sys::SPITupleTable,
@@ -302,7 +356,8 @@ pub fn current_user() -> pg_sys::Oid {
 
 /// Runs `body` with the rights of `role`, as PostgreSQL's own foreign keys do: code of the application that fires
 /// meanwhile (triggers, defaults, constraints) has these rights and no others, and row security of the table does not
-/// hide a row from its owner.
+/// hide a row from its owner. Where a superuser is going to commit, such code is also kept from leaving anything behind
+/// that would run with his rights then, as deferred triggers and held cursors do.
 pub fn as_role<R>(role: pg_sys::Oid, body: impl FnOnce() -> R) -> R {
     struct Restore(pg_sys::Oid, i32);
     impl Drop for Restore {
@@ -316,8 +371,12 @@ pub fn as_role<R>(role: pg_sys::Oid, body: impl FnOnce() -> R) -> R {
     // SAFETY: both out-parameters are valid; the guard restores them on every way out.
     unsafe { pg_sys::GetUserIdAndSecContext(&mut user, &mut context) };
     let _restore = Restore(user, context);
-    let flags =
+    let mut flags =
         context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32 | pg_sys::SECURITY_NOFORCE_RLS as i32;
+    // SAFETY: reads of backend-local state and of the catalog, inside a transaction.
+    if unsafe { pg_sys::superuser_arg(pg_sys::GetOuterUserId()) && !pg_sys::superuser_arg(role) } {
+        flags |= pg_sys::SECURITY_RESTRICTED_OPERATION as i32;
+    }
     // SAFETY: a role that exists: the owner of a relation in the catalog.
     unsafe { pg_sys::SetUserIdAndSecContext(role, flags) };
     body()
