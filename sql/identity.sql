@@ -111,6 +111,7 @@ create table visitor_identity.rebind (
     to_visitor_id uuid not null,
     rebound_chats bigint not null,
     kept_rows bigint not null default 0,
+    claimed_by uuid,
     reason text collate "C" not null,
     rebound_by text collate "C" not null default session_user,
     rebound_at timestamptz not null default pg_catalog.now(),
@@ -130,6 +131,7 @@ comment on column visitor_identity.rebind.from_visitor_id is 'Where the chats we
 comment on column visitor_identity.rebind.to_visitor_id is 'Where the chats went.';
 comment on column visitor_identity.rebind.rebound_chats is 'How many chats moved; the count of the keys in rebind_row for attached chat tables, until the person is forgotten.';
 comment on column visitor_identity.rebind.kept_rows is 'How many rows of attached visitor tables stayed with the former visitor, because the target has a row of the same unique key.';
+comment on column visitor_identity.rebind.claimed_by is 'Who had claimed the absorbed visitor before; an undo gives the claim back. NULL when nobody had.';
 comment on column visitor_identity.rebind.reason is 'What caused it: resolve_visitor, chat_insert, chat_update, pending, backfill_chats, or the words of whoever ordered a merge; forgotten where they were erased.';
 comment on column visitor_identity.rebind.rebound_by is 'The session user.';
 comment on column visitor_identity.rebind.rebound_at is 'When (start of the transaction).';

@@ -295,6 +295,7 @@ statement!(
         'to_visitor_id', r.to_visitor_id,
         'rebound_chats', r.rebound_chats,
         'kept_rows', r.kept_rows,
+        'claimed_by', r.claimed_by,
         'reason', r.reason,
         'rebound_by', r.rebound_by,
         'rebound_at', r.rebound_at,

@@ -106,7 +106,10 @@ statement!(
     SUPERSEDE,
     "update visitor_identity.visitor as v
     set superseded_by = $3, claimed_by = null
-    where v.account operator(pg_catalog.=) $1
+    from visitor_identity.visitor as before
+    where before.account operator(pg_catalog.=) $1
+        and before.visitor_id operator(pg_catalog.=) $2
+        and v.account operator(pg_catalog.=) $1
         and v.visitor_id operator(pg_catalog.=) $2
         and v.superseded_by is null
         and not v.identified
@@ -121,7 +124,8 @@ statement!(
                     and h.visitor_id operator(pg_catalog.=) v.claimed_by
                     and h.superseded_by operator(pg_catalog.=) $3
             )
-        )"
+        )
+    returning before.claimed_by"
 );
 
 // The explicit join of two visitors that a human orders.
@@ -129,10 +133,14 @@ statement!(
     SUPERSEDE_BY_ORDER,
     "update visitor_identity.visitor as v
     set superseded_by = $3, claimed_by = null
-    where v.account operator(pg_catalog.=) $1
+    from visitor_identity.visitor as before
+    where before.account operator(pg_catalog.=) $1
+        and before.visitor_id operator(pg_catalog.=) $2
+        and v.account operator(pg_catalog.=) $1
         and v.visitor_id operator(pg_catalog.=) $2
         and v.superseded_by is null
-        and not v.forgotten"
+        and not v.forgotten
+    returning before.claimed_by"
 );
 
 statement!(
@@ -222,8 +230,8 @@ statement!(
 statement!(
     LOG,
     "insert into visitor_identity.rebind
-        (account, kind, from_visitor_id, to_visitor_id, rebound_chats, reason, kept_rows)
-    values ($1, $2, $3, $4, $5, $6, $7)
+        (account, kind, from_visitor_id, to_visitor_id, rebound_chats, reason, kept_rows, claimed_by)
+    values ($1, $2, $3, $4, $5, $6, $7, $8)
     returning rebind_id"
 );
 
@@ -442,7 +450,15 @@ pub fn absorb(
         if superseded.len() == 0 {
             return Ok(Absorbed::NotFree);
         }
-        move_everything(account, "visitor", from, to, reason.name(), own_row).map(Absorbed::Done)
+        let log = Entry {
+            account,
+            kind: "visitor",
+            from,
+            to,
+            claimed_by: superseded.uuid(0, 1),
+            reason: reason.name(),
+        };
+        move_everything(&log, own_row).map(Absorbed::Done)
     })?;
     match absorbed {
         Attempt::Done(absorbed) => Ok(absorbed),
@@ -468,7 +484,15 @@ pub fn merge(
         if superseded.len() == 0 {
             return Ok(None);
         }
-        move_everything(account, "merge", from, to, reason, None).map(Some)
+        let log = Entry {
+            account,
+            kind: "merge",
+            from,
+            to,
+            claimed_by: superseded.uuid(0, 1),
+            reason,
+        };
+        move_everything(&log, None).map(Some)
     })?;
     match merged {
         Attempt::Done(merged) => Ok(merged),
@@ -480,15 +504,25 @@ pub fn merge(
     }
 }
 
-/// Moves all that a visitor has who was superseded just now, and logs it.
-fn move_everything(
-    account: &str,
-    kind: &str,
+/// What the log says of a rebinding, beside what moved.
+struct Entry<'a> {
+    account: &'a str,
+    kind: &'a str,
     from: Uuid,
     to: Uuid,
-    reason: &str,
+    /// Who had claimed the visitor before: undoing the rebinding gives the claim back.
+    claimed_by: Option<Uuid>,
+    reason: &'a str,
+}
+
+/// Moves all that a visitor has who was superseded just now, and logs it.
+fn move_everything(
+    entry: &Entry<'_>,
     own_row: Option<&MovedRow>,
 ) -> Result<Rebound, IdentityError> {
+    let Entry {
+        account, from, to, ..
+    } = *entry;
     let values = pair(account, from, to);
     let oids = TABLE_OIDS.with(|statement| statement.run(Mode::ReadOnly, &[]))?;
     let oid = |column| {
@@ -548,7 +582,7 @@ fn move_everything(
     }
     // After the moves: whoever yielded while they waited has said so by now.
     settle(account, from)?;
-    let rebind_id = log(account, kind, from, to, (chats, kept), reason)?;
+    let rebind_id = log(entry, chats, kept)?;
     let mut part = 0;
     let mut last = pg_sys::InvalidOid;
     moved.sort_by_key(|(table, _)| table.to_u32());
@@ -579,38 +613,40 @@ pub fn log_row(
     let values = [a, b, c, Value::Oid(row.table), Value::Json(Some(&row.keys))];
     let joined = LOG_ONE_MORE.with(|statement| statement.run(Mode::Write, &values))?;
     if joined.len() == 0 {
-        let rebind_id = log(account, "chat", from, to, (1, 0), reason.name())?;
+        let entry = Entry {
+            account,
+            kind: "chat",
+            from,
+            to,
+            claimed_by: None,
+            reason: reason.name(),
+        };
+        let rebind_id = log(&entry, 1, 0)?;
         log_keys(account, rebind_id, row.table, 0, &row.keys)?;
     }
     Ok(())
 }
 
 /// Logs a rebinding with the chats that moved and the other rows that were kept.
-fn log(
-    account: &str,
-    kind: &str,
-    from: Uuid,
-    to: Uuid,
-    (chats, kept): (i64, i64),
-    reason: &str,
-) -> Result<i64, IdentityError> {
+fn log(entry: &Entry<'_>, chats: i64, kept: i64) -> Result<i64, IdentityError> {
     let values = [
-        Value::Text(Some(account)),
-        Value::Text(Some(kind)),
-        Value::Uuid(Some(from)),
-        Value::Uuid(Some(to)),
+        Value::Text(Some(entry.account)),
+        Value::Text(Some(entry.kind)),
+        Value::Uuid(Some(entry.from)),
+        Value::Uuid(Some(entry.to)),
         Value::Int8(Some(chats)),
-        Value::Text(Some(reason)),
+        Value::Text(Some(entry.reason)),
         Value::Int8(Some(kept)),
+        Value::Uuid(entry.claimed_by),
     ];
     let rows = LOG.with(|statement| statement.run(Mode::Write, &values))?;
     let rebind_id = rows.number(0, 1);
     notify(&Rebinding {
-        account,
+        account: entry.account,
         rebind_id,
-        kind,
-        from,
-        to,
+        kind: entry.kind,
+        from: entry.from,
+        to: entry.to,
         rebound_chats: chats,
     })?;
     Ok(rebind_id)

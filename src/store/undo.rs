@@ -83,10 +83,13 @@ statement!(
 statement!(
     RELEASE,
     "update visitor_identity.visitor as v
-    set superseded_by = null
+    set superseded_by = null, claimed_by = r.claimed_by
+    from visitor_identity.rebind as r
     where v.account operator(pg_catalog.=) $1
         and v.visitor_id operator(pg_catalog.=) $2
-        and v.superseded_by operator(pg_catalog.=) $3"
+        and v.superseded_by operator(pg_catalog.=) $3
+        and r.account operator(pg_catalog.=) $1
+        and r.rebind_id operator(pg_catalog.=) $4"
 );
 
 statement!(
@@ -196,7 +199,7 @@ pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError
             return Err(undone_before());
         }
         if whole_visitor {
-            let values = [id[0], Value::Uuid(Some(from)), Value::Uuid(Some(to))];
+            let values = [id[0], Value::Uuid(Some(from)), Value::Uuid(Some(to)), id[1]];
             RELEASE.with(|statement| statement.run(Mode::Newest, &values))?;
         }
         let done = put_back(account, &id, from, to, whole_visitor)?;
