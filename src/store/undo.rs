@@ -130,6 +130,32 @@ statement!(
         )"
 );
 
+// What was signed while the two were one is kept with the one who stayed: it is of whom its id belongs to.
+statement!(
+    FIELDS_BACK,
+    "with taken as (
+        delete from visitor_identity.visitor_fields as f
+        where f.account operator(pg_catalog.=) $1
+            and f.visitor_id operator(pg_catalog.=) $3
+            and exists (
+                select
+                from visitor_identity.provided_identity as p
+                where p.account operator(pg_catalog.=) $1
+                    and p.visitor_id operator(pg_catalog.=) $2
+                    and p.provided_visitor_id operator(pg_catalog.=) visitor_identity.normalize_provided_visitor_id(
+                        f.fields operator(pg_catalog.->>) 'id'
+                    )
+            )
+        returning f.fields, f.verified_at
+    )
+    insert into visitor_identity.visitor_fields as f (account, visitor_id, fields, verified_at)
+    select $1, $2, t.fields, t.verified_at
+    from taken as t
+    on conflict (account, visitor_id) do update
+    set fields = excluded.fields,
+        verified_at = excluded.verified_at"
+);
+
 fn cannot(detail: &str, hint: &str) -> IdentityError {
     IdentityError::not_in_state("the rebinding cannot be undone", detail, hint)
 }
@@ -321,6 +347,12 @@ fn put_back(
     // Chats that came to the merged visitor with an id that is not his any more.
     let provided_of_from = provided_of(account, from)?;
     if whole_visitor && !provided_of_from.is_empty() {
+        let values = [
+            Value::Text(Some(account)),
+            Value::Uuid(Some(from)),
+            Value::Uuid(Some(to)),
+        ];
+        FIELDS_BACK.with(|statement| statement.run(Mode::Newest, &values))?;
         let provided_of_to = provided_of(account, to)?;
         let which = PutBackWhich {
             keys: "[]",
