@@ -17,7 +17,7 @@ use crate::signature::{
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// How often a login starts again because the person was forgotten in the middle of it.
+/// How often a login starts again because its id became another visitor's in the middle of it.
 const MOST_ATTEMPTS: usize = 3;
 
 statement!(
@@ -60,6 +60,14 @@ statement!(
     left join visitor_identity.visitor_fields as f
         on f.account operator(pg_catalog.=) p.account
         and f.visitor_id operator(pg_catalog.=) p.visitor_id
+    where p.account operator(pg_catalog.=) $1
+        and p.provided_visitor_id operator(pg_catalog.=) $2"
+);
+
+statement!(
+    IS_BOUND_TO,
+    "select p.visitor_id operator(pg_catalog.=) $3
+    from visitor_identity.provided_identity as p
     where p.account operator(pg_catalog.=) $1
         and p.provided_visitor_id operator(pg_catalog.=) $2"
 );
@@ -165,7 +173,7 @@ pub fn authorize(
 }
 
 /// Remembers that the id was verified, and the fields; writes nothing when that is known, to the hour. False: the
-/// visitor was forgotten meanwhile, and nothing was kept.
+/// visitor was forgotten meanwhile, or the id went back to another when a merge was undone, and nothing was kept.
 fn keep(account: &str, visitor: &SignedVisitor, visitor_id: Uuid) -> Result<bool, IdentityError> {
     let Ok(Text::Identifier(provided)) = identifier::parse(visitor.id()) else {
         return Err(IdentityError::SignedIdUnusable);
@@ -189,6 +197,15 @@ fn keep(account: &str, visitor: &SignedVisitor, visitor_id: Uuid) -> Result<bool
         let Some(survivor) = stands else {
             return Ok(false);
         };
+        let values = [
+            account_value,
+            provided_value,
+            Value::Uuid(Some(survivor.id)),
+        ];
+        let bound = IS_BOUND_TO.with(|kept| kept.run(Mode::Newest, &values))?;
+        if !bound.truth(0, 1) {
+            return Ok(false);
+        }
         if !is_marked {
             MARK_VERIFIED.with(|kept| kept.run(Mode::Write, &identity))?;
         }
