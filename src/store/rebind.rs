@@ -320,7 +320,7 @@ statement!(
         where r.account operator(pg_catalog.=) $1
             and r.from_visitor_id operator(pg_catalog.=) $2
             and r.to_visitor_id operator(pg_catalog.=) $3
-            and r.kind operator(pg_catalog.=) 'visitor'
+            and r.kind operator(pg_catalog.<>) 'chat'
             and r.undone_at is not null
     )"
 );

@@ -132,6 +132,18 @@ update chat
 set state = 'open'
 where chat_id = 2;
 table chats;
+-- Nor is a merge by order that was undone, when the anonymous one of the two logs in; by order it is done again.
+insert into chat (chat_id)
+values (6)
+returning visitor_id as a \gset
+select visitor_identity.resolve_visitor('M-1', account => 'undone_rebind_is_not_repeated') as m \gset
+select visitor_identity.merge_visitors(:'a', :'m', account => 'undone_rebind_is_not_repeated') as merged \gset
+select put_back from visitor_identity.undo_rebind(:merged, 'undone_rebind_is_not_repeated');
+select outcome, rebound_chats, notes
+from visitor_identity.resolve_visitor_detail('M-1', visitor_id => :'a', account => 'undone_rebind_is_not_repeated');
+select visitor_id = :'a' as stays from chat where chat_id = 6;
+select visitor_identity.merge_visitors(:'a', :'m', account => 'undone_rebind_is_not_repeated') > :merged as merged_again;
+select visitor_id = :'m' as moved from chat where chat_id = 6;
 -- 42704 and 55000.
 \x
 select * from refusal($$select visitor_identity.undo_rebind(0, 'undone_rebind_is_not_repeated')$$);
