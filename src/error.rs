@@ -226,7 +226,7 @@ impl IdentityError {
             Self::BadAge => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 "invalid value for older_than",
-                "It is an interval of at least an hour: registrations are kept up to the hour.",
+                "It is an interval from an hour to a thousand years: registrations are kept up to the hour.",
                 "Pass the time after which the push services give tokens up, for instance 270 days.",
             ),
             Self::BadNumber { option, least } => parts(

@@ -84,6 +84,20 @@ impl Move {
         }
     }
 
+    /// What the move says of a chat that its undoing left alone, and that is with him therefore. None: it was not undone.
+    #[must_use]
+    pub fn as_if_not_undone(self) -> Option<Because> {
+        let stands = Self {
+            undone: false,
+            ..self
+        };
+        if self.undone {
+            stands.brought()
+        } else {
+            None
+        }
+    }
+
     /// Whether the move took a chat away from him.
     #[must_use]
     pub fn took_away(self) -> bool {

@@ -469,7 +469,12 @@ fn before_update(
 
     let mut settled = None;
     if is.provided.is_some() && (provided_appears || channel_appears) {
-        let prepared = prepare(&policy, &is, None, Stance::HoldsChatRow(left))?;
+        let mut prepared = prepare(&policy, &is, None, Stance::HoldsChatRow(left))?;
+        if was.provided.is_some() && was.channel == is.channel {
+            // Another id on the row itself: nobody showed the cookie or channel of the one whom it names no more.
+            let refused = &mut prepared.decision.refused;
+            refused.retain(|(visitor, _)| Some(*visitor) != left);
+        }
         // Otherwise the id does not count here (require_signature), and the row stays where it is.
         if prepared.decision.basis == Basis::Provided {
             settled = Some(prepared);

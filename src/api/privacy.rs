@@ -46,7 +46,7 @@ fn forget_visitor(
             visitor_id
                 .map(from_pg)
                 .ok_or(IdentityError::UnknownVisitor)?,
-            attached_rows.unwrap_or("anonymize"),
+            attached_rows.unwrap_or_default(),
             per_table.as_deref().unwrap_or("{}"),
         )
     });

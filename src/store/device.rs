@@ -143,7 +143,8 @@ statement!(
 
 statement!(
     IS_AN_AGE,
-    "select $1 operator(pg_catalog.>=) '01:00:00'::pg_catalog.interval"
+    "select $1 operator(pg_catalog.>=) '01:00:00'::pg_catalog.interval
+        and $1 operator(pg_catalog.<=) '1000 years'::pg_catalog.interval"
 );
 
 // What is being registered just now is passed over: it is not old.
@@ -218,6 +219,37 @@ statement!(
         and d.device_id operator(pg_catalog.=) k.device_id
         and d.registered_visitor_id operator(pg_catalog.=) k.registered_visitor_id
         and d.visitor_id operator(pg_catalog.=) $3"
+);
+
+// The registrations under a name that is the former visitor's own again: they came after the rebinding, and no log has them.
+statement!(
+    NAMED_DEVICES_BACK,
+    "with taken as (
+        select d.app, d.device_id
+        from visitor_identity.device as d
+        where d.account operator(pg_catalog.=) $1
+            and d.visitor_id operator(pg_catalog.=) $3
+            and exists (
+                select
+                from visitor_identity.visitor as v
+                where v.account operator(pg_catalog.=) $1
+                    and v.visitor_id operator(pg_catalog.=) d.registered_visitor_id
+                    and coalesce(v.superseded_by, v.visitor_id) operator(pg_catalog.=) $2
+            )
+        order by d.app, d.device_id
+        for update
+    ), back as (
+        update visitor_identity.device as d
+        set visitor_id = $2
+        from taken as t
+        where d.account operator(pg_catalog.=) $1
+            and d.app operator(pg_catalog.=) t.app
+            and d.device_id operator(pg_catalog.=) t.device_id
+            and d.visitor_id operator(pg_catalog.=) $3
+        returning d.app
+    )
+    select pg_catalog.count(*), 'visitor_identity.device'::pg_catalog.regclass::pg_catalog.oid
+    from back as b"
 );
 
 /// What a registration asks for.
@@ -490,4 +522,20 @@ pub fn put_devices_back(
     TAKE_MOVED_DEVICES.with(|statement| statement.run(Mode::Newest, &[account, keys]))?;
     let rows = DEVICES_BACK.with(|statement| statement.run(Mode::Newest, &values))?;
     Ok(rows.len() as i64)
+}
+
+/// Gives a visitor who is his own again the devices that were registered under his name meanwhile: what is sent to the
+/// person who had absorbed him is not for them. The table, and how many.
+pub fn put_named_devices_back(
+    account: &str,
+    from: Uuid,
+    to: Uuid,
+) -> Result<(Option<pgrx::pg_sys::Oid>, i64), IdentityError> {
+    let values = [
+        Value::Text(Some(account)),
+        Value::Uuid(Some(from)),
+        Value::Uuid(Some(to)),
+    ];
+    let rows = NAMED_DEVICES_BACK.with(|statement| statement.run(Mode::Newest, &values))?;
+    Ok((rows.get(0, 2), rows.number(0, 1)))
 }

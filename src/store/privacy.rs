@@ -68,7 +68,19 @@ struct Held {
 
 /// Every table of the extension with something about a visitor, beside `visitor` itself, in the order in which it is
 /// erased: bindings, what was owed, the log.
-const HELD: [Held; 9] = [
+const HELD: [Held; 11] = [
+    Held {
+        table: "visitor_identity.rebind_row",
+        told: None,
+        action: "anonymize",
+        erase: &ERASE_VALUES_IN_KEYS,
+    },
+    Held {
+        table: "visitor_identity.former_channel_identity",
+        told: None,
+        action: "delete",
+        erase: &ERASE_VALUES_HELD_BEFORE,
+    },
     Held {
         table: "visitor_identity.provided_identity",
         told: Some(("provided_ids", &TELL_PROVIDED)),
@@ -272,6 +284,64 @@ statement!(
     where r.account operator(pg_catalog.=) $1
         and (r.visitor_id operator(pg_catalog.=) any ($2)
             or r.to_visitor_id operator(pg_catalog.=) any ($2))"
+);
+
+// Ids that were another person's before are named in his log and as his former ones. Reads the whole log of the account.
+statement!(
+    ERASE_VALUES_IN_KEYS,
+    "with erased as (
+        select 'visitor_identity.channel_identity'::pg_catalog.regclass::pg_catalog.oid as moved_table,
+            pg_catalog.jsonb_build_object(
+                'channel_type', c.channel_type,
+                'channel_id', c.channel_id,
+                'channel_user_id', c.channel_user_id
+            ) as key
+        from visitor_identity.channel_identity as c
+        where c.account operator(pg_catalog.=) $1
+            and c.visitor_id operator(pg_catalog.=) any ($2)
+        union all
+        select 'visitor_identity.device'::pg_catalog.regclass::pg_catalog.oid,
+            pg_catalog.jsonb_build_object('app', d.app, 'device_id', d.device_id)
+        from visitor_identity.device as d
+        where d.account operator(pg_catalog.=) $1
+            and d.visitor_id operator(pg_catalog.=) any ($2)
+        union all
+        select 'visitor_identity.provided_identity'::pg_catalog.regclass::pg_catalog.oid,
+            pg_catalog.to_jsonb(p.provided_visitor_id)
+        from visitor_identity.provided_identity as p
+        where p.account operator(pg_catalog.=) $1
+            and p.visitor_id operator(pg_catalog.=) any ($2)
+    )
+    update visitor_identity.rebind_row as k
+    set keys = (
+        select coalesce(pg_catalog.jsonb_agg(e.value), '[]'::pg_catalog.jsonb)
+        from pg_catalog.jsonb_array_elements(k.keys) as e (value)
+        where not exists (
+            select
+            from erased as v
+            where v.moved_table operator(pg_catalog.=) k.moved_table
+                and e.value operator(pg_catalog.@>) v.key
+        )
+    )
+    where k.account operator(pg_catalog.=) $1
+        and exists (
+            select
+            from erased as v
+            where v.moved_table operator(pg_catalog.=) k.moved_table
+                and k.keys operator(pg_catalog.@>) pg_catalog.jsonb_build_array(v.key)
+        )"
+);
+
+statement!(
+    ERASE_VALUES_HELD_BEFORE,
+    "delete from visitor_identity.former_channel_identity as f
+    using visitor_identity.channel_identity as c
+    where c.account operator(pg_catalog.=) $1
+        and c.visitor_id operator(pg_catalog.=) any ($2)
+        and f.account operator(pg_catalog.=) c.account
+        and f.channel_user_id operator(pg_catalog.=) c.channel_user_id
+        and f.channel_type operator(pg_catalog.=) c.channel_type
+        and f.channel_id operator(pg_catalog.=) c.channel_id"
 );
 
 // The keys are those of channel and provided ids too, and nothing of the person can be undone any more.
@@ -489,6 +559,39 @@ impl Document {
     }
 }
 
+/// Whether a text has the form of a table's name, with its schema or without: `to_regclass` raises errors of its own for
+/// what has not.
+fn is_table_name(text: &str) -> bool {
+    let (mut parts, mut rest) = (0, text);
+    loop {
+        let end = match rest.strip_prefix('"') {
+            Some(quoted) => {
+                let inner = quoted.replace("\"\"", "__");
+                match inner.find('"') {
+                    Some(length) if length > 0 => length + 2,
+                    _ => return false,
+                }
+            }
+            None => rest
+                .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$' || !c.is_ascii()))
+                .unwrap_or(rest.len()),
+        };
+        let begins_well = !rest.starts_with(|c: char| c.is_ascii_digit() || c == '$');
+        parts += 1;
+        if end == 0 || !begins_well || parts > 2 {
+            return false;
+        }
+        match rest.get(end..) {
+            Some("") => return true,
+            Some(more) => match more.strip_prefix('.') {
+                Some(more) => rest = more,
+                None => return false,
+            },
+            None => return false,
+        }
+    }
+}
+
 /// What is to be done with each attached table of the account. Errors: 22023.
 fn plan(
     tables: &[Rc<AttachedTable>],
@@ -507,7 +610,12 @@ fn plan(
         let refused = |what: &str| IdentityError::BadPerTable(format!("\"{name}\" {what}"));
         let action = RowsAction::from_name(action)
             .ok_or_else(|| refused("has another value than delete, anonymize or keep"))?;
-        let table = relation(name)?
+        let named = if is_table_name(name) {
+            relation(name)?
+        } else {
+            None
+        };
+        let table = named
             .filter(|oid| tables.iter().any(|table| table.relation == *oid))
             .ok_or_else(|| refused("is no attached table of the account"))?;
         if exceptions.iter().any(|(known, _)| *known == table) {

@@ -2,7 +2,7 @@
 //! May touch: the identity tables, the log, and the attached tables through `attachment`.
 
 use super::attachment::{attached_tables, tables_holding, Kind, PutBackWhich};
-use super::device::put_devices_back;
+use super::device::{put_devices_back, put_named_devices_back};
 use super::identity::{lock_visitor, Lock};
 use super::notification::{notify, Rebinding};
 use super::rebind::{lock_chats, Moving};
@@ -251,6 +251,22 @@ pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError
     })
 }
 
+/// Counts rows of a table that went back without being in the log.
+fn add(done: &mut Vec<PutBack>, moved_table: pg_sys::Oid, count: i64) {
+    match done
+        .iter_mut()
+        .find(|known| known.moved_table == moved_table)
+    {
+        Some(known) => known.put_back += count,
+        None if count > 0 => done.push(PutBack {
+            moved_table,
+            put_back: count,
+            left_alone: 0,
+        }),
+        None => {}
+    }
+}
+
 fn put_back(
     account: &str,
     id: &[Value<'_>; 2],
@@ -344,6 +360,11 @@ fn put_back(
             }),
         }
     }
+    if whole_visitor {
+        if let (Some(devices), count) = put_named_devices_back(account, from, to)? {
+            add(&mut done, devices, count);
+        }
+    }
     // Chats that came to the merged visitor with an id that is not his any more.
     let provided_of_from = provided_of(account, from)?;
     if whole_visitor && !provided_of_from.is_empty() {
@@ -366,18 +387,7 @@ fn put_back(
         {
             let _moving = Moving::begin(to, from);
             let count = table.put_chats_back(account, from, to, &which)?;
-            match done
-                .iter_mut()
-                .find(|known| known.moved_table == table.relation)
-            {
-                Some(known) => known.put_back += count,
-                None if count > 0 => done.push(PutBack {
-                    moved_table: table.relation,
-                    put_back: count,
-                    left_alone: 0,
-                }),
-                None => {}
-            }
+            add(&mut done, table.relation, count);
         }
     }
     Ok(done)

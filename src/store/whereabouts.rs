@@ -178,8 +178,13 @@ fn explain_table(
     let own = own_identifiers(account, canonical, &here)?;
     let mut explained = Vec::with_capacity(here.len());
     for chat in here {
-        log.took_away.remove(&chat.logged_key);
         let brought = log.brought.remove(&chat.logged_key);
+        // What an undo should have taken away and is here was left alone by it: its move stands.
+        let left_alone = log
+            .took_away
+            .remove(&chat.logged_key)
+            .and_then(|logged| Some((logged.step.as_if_not_undone()?, logged)));
+        let brought = brought.or(left_alone);
         explained.push(match brought {
             Some((because, logged)) => moved(table, chat, because, logged),
             None => ExplainedChat {

@@ -126,7 +126,7 @@ select visitor_identity.merge_visitors(id('B'), id('A')) as merged \gset
 table owners;
 select targets(provided => 'B-1') as by_provided, targets('V2') as by_former, targets('B', 'A-1') as by_both;
 select problem from visitor_identity.check_integrity() where account = 'push';
--- What came later stays where it came, also by the name of the merged one.
+-- What came later stays where it came, but for what was registered by the name of the merged one: it is his.
 select count(visitor_identity.register_device(id('A'), 'shop', gen_random_uuid()::text, 'fcm', 'B2'));
 select registers('B', 'B2') as owner;
 table owners;
