@@ -213,6 +213,53 @@ revoke execute on function visitor_identity.grant_access(name, text) from public
 comment on function visitor_identity.grant_access(name, text) is
 'Gives a role what it needs. reader: find_visitor, search_history and the views of the tables attached so far. application: also resolve_visitor, authorize_visitor, registering devices, push_targets and the payloads. admin: also visitor_graph and visitor_history, telling and forgetting a person, attaching, policies, adding signature keys and reading the identity tables; the keys are read by nobody. Roles are not created; run it again after attaching another table. For superusers. VOLATILE. Errors: 22023, 42704.';
 
+comment on sequence visitor_identity.rebind_rebind_id_seq is 'Numbers of rebindings.';
+comment on sequence visitor_identity.refused_link_refused_id_seq is 'Numbers of refused links.';
+comment on sequence visitor_identity.signature_key_key_id_seq is 'Numbers of signature keys.';
+
+do $$
+declare
+    object record;
+begin
+    for object in
+        select
+            format('policy %I on %s', p.polname, p.polrelid::regclass) as name,
+            case p.polname
+                when 'own_account' then 'A session that is locked to an account sees and writes the rows of that account alone.'
+                when 'own_tables_queue' then 'A role queues chats of its own tables only.'
+                when 'everybody_reads' then 'The channels are those of all accounts.'
+                else 'What all accounts share is changed by sessions that are not locked to one, and the built-in channels by nobody.'
+            end as meaning
+        from pg_policy as p
+        join pg_class as c on c.oid = p.polrelid
+        where c.relnamespace = 'visitor_identity'::regnamespace
+        union all
+        select
+            format('trigger %I on %s', t.tgname, t.tgrelid::regclass),
+            case t.tgname
+                when 'account_row' then 'The row default gives way to one that a restore or replication brings; what cannot change does not.'
+                else 'Every backend reads the table again.'
+            end
+        from pg_trigger as t
+        join pg_class as c on c.oid = t.tgrelid
+        where c.relnamespace = 'visitor_identity'::regnamespace
+            and not t.tgisinternal
+        union all
+        select
+            format('constraint %I on %s', n.conname, n.conrelid::regclass),
+            case n.contype
+                when 'p' then 'The key.'
+                else 'What the comment of the column or of the table says of its values.'
+            end
+        from pg_constraint as n
+        join pg_class as c on c.oid = n.conrelid
+        where c.relnamespace = 'visitor_identity'::regnamespace
+    loop
+        execute format('comment on %s is %L', object.name, object.meaning);
+    end loop;
+end
+$$;
+
 select pg_catalog.pg_extension_config_dump('visitor_identity.account', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.channel', 'where not built_in');
 select pg_catalog.pg_extension_config_dump('visitor_identity.blocked_identifier', '');

@@ -14,6 +14,7 @@ create table visitor_identity.refused_link (
 -- Not unique: two sessions that record the same do not wait for each other.
 create index refused_link_visitor_idx
 on visitor_identity.refused_link (account, visitor_id, to_visitor_id, reason);
+comment on index visitor_identity.refused_link_visitor_idx is 'Whom a visitor was not joined with, and why.';
 
 comment on table visitor_identity.refused_link is
 'Logins that met a visitor and did not absorb him: one row for a visitor, the person who logged in, and a reason; two sessions that record the same at the same moment may both leave one. A wrong signature writes nothing, here neither.';

@@ -18,10 +18,12 @@ create table visitor_identity.visitor (
 create index visitor_superseded_by_idx
 on visitor_identity.visitor (account, superseded_by)
 where superseded_by is not null;
+comment on index visitor_identity.visitor_superseded_by_idx is 'Whom a visitor absorbed.';
 
 create index visitor_claimed_by_idx
 on visitor_identity.visitor (account, claimed_by)
 where claimed_by is not null;
+comment on index visitor_identity.visitor_claimed_by_idx is 'Whom a visitor claimed.';
 
 comment on table visitor_identity.visitor is
 'Every visitor_id ever issued or adopted. Almost immutable: a row changes when it is superseded, claimed, identified or forgotten, and never otherwise.';
@@ -44,10 +46,12 @@ create table visitor_identity.provided_identity (
 
 create index provided_identity_visitor_idx
 on visitor_identity.provided_identity (account, visitor_id, created_at, provided_visitor_id);
+comment on index visitor_identity.provided_identity_visitor_idx is 'The provided ids of a visitor, the first one first.';
 
 -- A filter of a History view names the provided id without the account.
 create index provided_identity_provided_idx
 on visitor_identity.provided_identity (provided_visitor_id);
+comment on index visitor_identity.provided_identity_provided_idx is 'For filters of the views, which name no account.';
 
 comment on table visitor_identity.provided_identity is
 'Which canonical visitor a provided id is bound to. Bound once, for good.';
@@ -69,6 +73,7 @@ create table visitor_identity.channel_identity (
 
 create index channel_identity_visitor_idx
 on visitor_identity.channel_identity (account, visitor_id);
+comment on index visitor_identity.channel_identity_visitor_idx is 'The channel user ids of a visitor.';
 
 comment on table visitor_identity.channel_identity is
 'Which canonical visitor a channel user id is bound to: the latest authorization wins.';
@@ -92,6 +97,7 @@ create table visitor_identity.former_channel_identity (
 
 create index former_channel_identity_visitor_idx
 on visitor_identity.former_channel_identity (account, visitor_id);
+comment on index visitor_identity.former_channel_identity_visitor_idx is 'The channel user ids that a visitor held before.';
 
 comment on table visitor_identity.former_channel_identity is
 'Which visitors a channel user id pointed to before, while their chats stayed: so that History finds those chats by the channel id.';
@@ -120,7 +126,9 @@ create table visitor_identity.rebind (
 );
 
 create index rebind_from_idx on visitor_identity.rebind (account, from_visitor_id);
+comment on index visitor_identity.rebind_from_idx is 'The rebindings away from a visitor.';
 create index rebind_to_idx on visitor_identity.rebind (account, to_visitor_id);
+comment on index visitor_identity.rebind_to_idx is 'The rebindings to a visitor.';
 
 comment on table visitor_identity.rebind is
 'Every rebinding: who, when, why, from, to, how many chats.';
@@ -165,6 +173,7 @@ create table visitor_identity.pending_rebind (
 );
 
 create index pending_rebind_to_idx on visitor_identity.pending_rebind (account, to_visitor_id);
+comment on index visitor_identity.pending_rebind_to_idx is 'The rebindings owed to a visitor.';
 
 -- Not for deletions: most of them find nothing to delete, and whoever deletes a row says so.
 create trigger policy_changed

@@ -15,10 +15,12 @@ create table visitor_identity.device (
 
 create index device_visitor_idx
 on visitor_identity.device (account, visitor_id);
+comment on index visitor_identity.device_visitor_idx is 'The devices of a visitor.';
 
 -- By the hash, because a token may be longer than what fits into an index.
 create index device_token_idx
 on visitor_identity.device (account, app, service, pg_catalog.hashtextextended(token, 0));
+comment on index visitor_identity.device_token_idx is 'The registrations of a token, by its hash.';
 
 comment on table visitor_identity.device is
 'Devices that are registered for push notifications; each has one owner in each app, the latest one. They move with a rebinding, and back with its undoing.';

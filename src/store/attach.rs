@@ -980,6 +980,14 @@ from (
 ) as shown",
         parts.join("\nunion all\n")
     ))?;
+    execute(format!(
+        "comment on view {quoted_name} is {}",
+        quote_literal(format!(
+            "The {} chats of {} as visitor_identity shows them: visitor_id is canonical, provided_visitor_id is the row's own or its visitor's.",
+            if suffix == "_history" { "closed" } else { "open" },
+            table.quoted()
+        ))
+    ))?;
     let values = [Value::Text(Some(&table.schema)), Value::Text(Some(&name))];
     OID_OF
         .with(|statement| statement.run(Mode::Write, &values))?

@@ -123,9 +123,9 @@ create index on guid_chat (visitor_id);
 select visitor_identity.attach_chat_table('guid_chat', fixed_account => 'bot_payload_2');
 insert into guid_chat values ('aaaaaaaa-0000-4000-8000-000000000001', null);
 select plain(visitor_identity.bot_payload(g)) from guid_chat as g;
-set force_parallel_mode = on;
+select set_config(name, 'on', false) as parallel from pg_settings where name in ('force_parallel_mode', 'debug_parallel_query');
 select plain(visitor_identity.bot_payload(g)) from guid_chat as g;
-reset force_parallel_mode;
+select set_config(name, 'off', false) as parallel from pg_settings where name in ('force_parallel_mode', 'debug_parallel_query');
 
 -- The caller needs no right on anything but the row; code that reading it runs has his rights.
 create role bot_payload_app;

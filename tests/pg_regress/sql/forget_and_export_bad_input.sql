@@ -81,10 +81,11 @@ from (
 ) as f (number, arguments)
 cross join lateral refusal('select visitor_identity.export_visitor(' || f.arguments || ')') as r
 order by f.number;
--- NULL is the default.
+-- NULL is the default of everything but the action, which cannot be undone.
 begin;
-select erased_table, action, rows from visitor_identity.forget_visitor(:'c1', null, null, null) order by erased_table::text;
+select erased_table, action, rows from visitor_identity.forget_visitor(:'c1', 'anonymize', null, null) order by erased_table::text;
 rollback;
+select erased_table, action, rows from visitor_identity.forget_visitor(:'c1', null);
 -- In a read-only transaction.
 begin read only;
 \x

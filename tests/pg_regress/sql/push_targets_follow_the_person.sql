@@ -208,7 +208,7 @@ from pg_locks
 where pid = pg_backend_pid() and (locktype = 'advisory' or mode in ('RowShareLock', 'RowExclusiveLock'));
 rollback;
 begin;
-set local force_parallel_mode = on;
+select set_config(name, 'on', true) as parallel from pg_settings where name in ('force_parallel_mode', 'debug_parallel_query');
 select count(t.*) > 0 as by_a_worker from visitor_identity.push_targets(id('A')) as t;
 commit;
 

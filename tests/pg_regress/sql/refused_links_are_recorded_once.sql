@@ -166,7 +166,7 @@ rollback to savepoint s;
 select login, reason, count from links where login in ('H', 'another');
 rollback;
 select count(*) as links_of_h from visitor_identity.refused_link where account = 'refused_links_are_recorded_once' and to_visitor_id = visitor_identity.find_visitor('H-1', account => 'refused_links_are_recorded_once');
--- The row of ON CONFLICT DO UPDATE is authorized.
+-- The row of ON CONFLICT DO UPDATE is authorized: another id in the place of the one it had is a correction of the chat, no meeting.
 insert into chat as c (chat_id, visitor_id, provided_visitor_id)
 values (10, :'a', 'H-1')
 on conflict (chat_id) do update

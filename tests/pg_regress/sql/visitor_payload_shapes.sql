@@ -85,7 +85,7 @@ begin read only;
 select visitor_identity.visitor_payload(:'c1') is not null as read_only;
 rollback;
 begin;
-set local force_parallel_mode = on;
+select set_config(name, 'on', true) as parallel from pg_settings where name in ('force_parallel_mode', 'debug_parallel_query');
 select visitor_identity.visitor_payload(:'c1') is not null as in_parallel;
 rollback;
 select visitor_identity.visitor_payload(visitor_identity.resolve_visitor('C-new')) #> '{visitor, fields}' as of_this_statement;
