@@ -717,8 +717,7 @@ pub fn facts_of_plain_row(account: &str, cookie: Uuid) -> Result<Facts, Identity
 
 /// The visitor of a chat row that moves between partitions, if he can be kept without waiting; a forgotten person's row
 /// stays his. Whoever is rebinding him may be waiting for this very row, whose old version the statement holds; when he
-/// gets it, he finds it gone elsewhere, which PostgreSQL reports to him as 40001, or moves it where it is now. None: look
-/// again, waiting.
+/// gets it, he finds it gone elsewhere, and looks for it where it is now. None: look again, waiting.
 pub fn keep_without_waiting(
     account: &str,
     visitor_id: Uuid,
