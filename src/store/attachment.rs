@@ -4,6 +4,7 @@
 use super::clash::{condition, unique_indexes, OnClash, UniqueIndex};
 use super::person_rows::PersonRows;
 use super::policy::{cached, watch};
+use super::row_lock::RowLocks;
 use super::spi::{as_role, with_safe_search_path, Mode, Statement, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -104,7 +105,7 @@ pub struct AttachedTable {
     pub columns: Columns,
     pub kind: Kind,
     count: Statement,
-    lock: Statement,
+    lock: RowLocks,
     move_all: Statement,
     key_of: Statement,
     put_back: Statement,
@@ -533,15 +534,11 @@ impl AttachedTable {
             ),
         };
         // A row whose visitor is a part of a key is locked as its change will lock it.
-        let strength = if may_clash {
-            "for update"
-        } else {
-            "for no key update"
-        };
+        let is_key_changed = may_clash;
         Self {
             relation,
             owner,
-            person: PersonRows::over(owner, &name, &columns, &of_account, strength),
+            person: PersonRows::over(owner, &name, &columns, &of_account, is_key_changed),
             kind: rows.map_or(Kind::Chats, Kind::Rows),
             key_of: Statement::over_table(format!(
                 "select pg_catalog.jsonb_build_array({key})::pg_catalog.text
@@ -567,13 +564,7 @@ impl AttachedTable {
                     limit $3
                 ) as counted"
             )),
-            lock: Statement::over_table(format!(
-                "select
-                from {name} as t
-                where {of_visitor}
-                order by {key}
-                {strength}"
-            )),
+            lock: RowLocks::over(owner, &name, &of_visitor, &key, is_key_changed),
             move_all: Statement::over_table(move_all),
             put_back: Statement::over_table(put_back),
             name,
@@ -670,6 +661,7 @@ impl AttachedTable {
         let mut moved = Vec::new();
         let mut passes_for_nothing = 0;
         loop {
+            self.lock_chats(account, from)?;
             let sorted = self.sort(rows, account, from, to, None, false)?;
             // While a pass waits for a row, the transaction that held it may write another.
             if sorted.movable == 0 {
@@ -802,11 +794,10 @@ impl AttachedTable {
         }
     }
 
-    /// Locks the visitor's chats, waiting for those that other transactions are changing.
-    pub fn lock_chats(&self, account: &str, visitor: Uuid) -> Result<(), IdentityError> {
+    /// Locks the visitor's chats, waiting for those that other transactions are changing, and counts them.
+    pub fn lock_chats(&self, account: &str, visitor: Uuid) -> Result<usize, IdentityError> {
         let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor))];
-        as_role(self.owner, || self.lock.run(Mode::Newest, &values))?;
-        Ok(())
+        self.lock.take(&values)
     }
 
     /// Moves all chats of a visitor to another and tells which they were, in parts. Errors: 55000 when a trigger of the
@@ -824,23 +815,23 @@ impl AttachedTable {
         ];
         let mut moved = Vec::new();
         let mut passes_for_nothing = 0;
-        loop {
-            let (keys, arrived) = self.run_move(&values)?;
-            let found_none = keys.is_empty();
-            moved.extend(keys);
-            // While a pass waits for a row, the transaction that held it may write another.
-            if arrived && self.count_chats(account, from, 1)? == 0 {
-                return Ok(moved);
+        // While a pass waits for a row, the transaction that held it may write another.
+        while self.lock_chats(account, from)? > 0 {
+            if passes_for_nothing == MOST_PASSES_FOR_NOTHING {
+                return Err(kept_by_a_trigger());
             }
-            passes_for_nothing = if found_none {
+            let (keys, arrived) = self.run_move(&values)?;
+            passes_for_nothing = if keys.is_empty() {
                 passes_for_nothing + 1
             } else {
                 0
             };
-            if !arrived || passes_for_nothing == MOST_PASSES_FOR_NOTHING {
+            moved.extend(keys);
+            if !arrived {
                 return Err(kept_by_a_trigger());
             }
         }
+        Ok(moved)
     }
 
     /// The key of one row as the log keeps it: a JSON array of one. `key` has the text of every key column, in order.

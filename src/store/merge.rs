@@ -4,7 +4,7 @@
 use super::identity::{bind_channel, facts, lock_visitor, Lock};
 use super::policy::{custom_channels, policy};
 use super::rebind::{lock_chats, merge};
-use super::resolve::elect;
+use super::resolve::{elect, take_turn};
 use super::spi::{connect, is_read_only, Mode, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -54,6 +54,7 @@ pub fn merge_by_order(
         if from == into {
             return Ok(None);
         }
+        take_turn(account, &[from, into])?;
         elect(account, from)?;
         let mut pair = [from, into];
         pair.sort_unstable();

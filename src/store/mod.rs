@@ -21,6 +21,7 @@ pub mod privacy;
 pub mod rebind;
 pub mod refused_link;
 pub mod resolve;
+pub mod row_lock;
 pub mod rows;
 pub mod session;
 pub mod signature;

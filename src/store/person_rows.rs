@@ -2,6 +2,7 @@
 //! May touch: the attached table, always with the rights of its owner.
 
 use super::attachment::{key_as_json, Columns};
+use super::row_lock::RowLocks;
 use super::spi::{as_role, Mode, Rows, Statement, Value};
 use crate::error::IdentityError;
 use pgrx::pg_sys;
@@ -21,21 +22,21 @@ pub struct PersonRows {
     /// The columns that hold identifiers of a person; the channel and its page are not his.
     pub identifier_columns: Vec<String>,
     tally: Statement,
-    lock: Statement,
+    lock: RowLocks,
     read: Statement,
     anonymize: Option<Statement>,
     delete: Statement,
 }
 
 impl PersonRows {
-    /// `name`: quoted and qualified. `of_account`: the condition on the alias `t` and `$1`. `strength`: how a row is
-    /// locked that is to change.
+    /// `name`: quoted and qualified. `of_account`: the condition on the alias `t` and `$1`. `is_key_changed`:
+    /// whether a row's visitor is a part of a key.
     pub fn over(
         owner: pg_sys::Oid,
         name: &str,
         columns: &Columns,
         of_account: &str,
-        strength: &str,
+        is_key_changed: bool,
     ) -> Self {
         let of_person = format!(
             "{of_account} and t.{} operator(pg_catalog.=) any ($2)",
@@ -87,13 +88,7 @@ impl PersonRows {
                 from {name} as t
                 where {of_person}"
             )),
-            lock: Statement::over_table(format!(
-                "select
-                from {name} as t
-                where {of_person}
-                order by {key}
-                {strength}"
-            )),
+            lock: RowLocks::over(owner, name, &of_person, &key, is_key_changed),
             // The whole row, also where the table has a column that is called t.
             read: Statement::over_table(format!(
                 "select coalesce(
@@ -130,8 +125,9 @@ impl PersonRows {
 
     /// Locks the rows, waiting for those that other transactions are changing.
     pub fn lock(&self, account: &str, person: &[Uuid]) -> Result<(), IdentityError> {
-        self.run(&self.lock, Mode::Newest, account, person)?;
-        Ok(())
+        self.lock
+            .take(&[Value::Text(Some(account)), Value::Uuids(person)])
+            .map(|_| ())
     }
 
     /// The rows as a JSON array, every column of each, in the order of their keys.

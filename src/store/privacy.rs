@@ -8,8 +8,8 @@ use super::attachment::{tables_holding, AttachedTable};
 use super::identity::{lock_visitor, Lock};
 use super::policy::{policy, Kept};
 use super::rebind::{announce_debts, Moving};
-use super::resolve::{elect, survivor_seen_by};
-use super::spi::{connect, is_read_only, Mode, Rows, Value};
+use super::resolve::{elect, survivor_seen_by, take_turn};
+use super::spi::{connect, is_read_only, unless_none, Mode, Rows, Value};
 use super::statement;
 use crate::error::IdentityError;
 use pgrx::pg_sys;
@@ -647,12 +647,17 @@ fn take_person(account: &str, visitor_id: Uuid) -> Result<Vec<Uuid>, IdentityErr
             .try_for_each(|table| table.person.lock(account, person))
     };
     for _ in 0..MOST_ROUNDS {
-        elect(account, wanted)?;
-        // Elected, he stays who he is; until then another may have absorbed him, and nothing of his may be held while
-        // that one is waited for.
-        let now = canonical(Mode::Write, account, wanted)?;
-        if now != wanted {
+        // Elected, he stays who he is; until then another may have absorbed him, and while that one is waited for nothing of
+        // his may be held, nor his election, which who undoes it waits for.
+        let stays = unless_none(|| {
+            take_turn(account, &[wanted])?;
+            elect(account, wanted)?;
+            let now = canonical(Mode::Write, account, wanted)?;
+            let stays = now == wanted;
             wanted = now;
+            Ok(stays.then_some(()))
+        })?;
+        if stays.is_none() {
             continue;
         }
         lock_rows(&[wanted])?;

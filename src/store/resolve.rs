@@ -290,9 +290,26 @@ fn election_key(account: &str, visitor: Uuid) -> i64 {
     (mixed as u64) as i64
 }
 
+/// Another key, for those who order something.
+fn turn_key(account: &str, visitor: Uuid) -> i64 {
+    let mixed = crate::identifier::derivation::provided(visitor, account, 1).as_u128();
+    (mixed as u64) as i64
+}
+
 /// Elects this transaction as the one that moves a visitor's chats, waiting for another that does.
 pub(super) fn elect(account: &str, visitor: Uuid) -> Result<(), IdentityError> {
     wait_for_election(election_key(account, visitor))
+}
+
+/// What a human orders about a visitor waits for what another orders about him, before anything of his is held: it takes
+/// identified visitors, whom a login that holds a chat waits for.
+pub(super) fn take_turn(account: &str, visitors: &[Uuid]) -> Result<(), IdentityError> {
+    let mut visitors = visitors.to_vec();
+    visitors.sort_unstable();
+    for visitor in visitors {
+        wait_for_election(turn_key(account, visitor))?;
+    }
+    Ok(())
 }
 
 /// Locks what a decision needs, in the one order: elections sorted, then rows sorted. The holder of the computed id is
@@ -385,6 +402,10 @@ fn lock(
                 });
                 let is_bound =
                     decision.basis != Basis::Provided || still_bound(policy, request, visitor)?;
+                if !is_bound && transaction_snapshot_is_fixed() {
+                    // Read again, it would look bound again.
+                    return Err(IdentityError::Serialization);
+                }
                 if !as_read || !is_bound {
                     result = Locked::ReadAgain;
                 }
@@ -696,8 +717,7 @@ pub fn facts_of_plain_row(account: &str, cookie: Uuid) -> Result<Facts, Identity
 
 /// The visitor of a chat row that moves between partitions, if he can be kept without waiting; a forgotten person's row
 /// stays his. Whoever is rebinding him may be waiting for this very row, whose old version the statement holds; when he
-/// gets it, he finds it gone elsewhere, which PostgreSQL reports to him as 40001, or moves it where it is now. None: look
-/// again, waiting.
+/// gets it, he finds it gone elsewhere, and looks for it where it is now. None: look again, waiting.
 pub fn keep_without_waiting(
     account: &str,
     visitor_id: Uuid,

@@ -416,6 +416,21 @@ pub fn with_safe_search_path<R>(
 pub fn unless_unique_violation<R>(
     body: impl FnOnce() -> Result<R, IdentityError>,
 ) -> Result<Option<R>, IdentityError> {
+    in_subtransaction(true, || body().map(Some))
+}
+
+/// Runs `body` so that nothing of it remains when it answers None, not even its locks.
+pub fn unless_none<R>(
+    body: impl FnOnce() -> Result<Option<R>, IdentityError>,
+) -> Result<Option<R>, IdentityError> {
+    in_subtransaction(false, body)
+}
+
+/// Runs `body` in a subtransaction, which stands if it answers something.
+fn in_subtransaction<R>(
+    unique_violation_is_none: bool,
+    body: impl FnOnce() -> Result<Option<R>, IdentityError>,
+) -> Result<Option<R>, IdentityError> {
     // SAFETY: reads of backend state, to be put back as PL/pgSQL does around a block with EXCEPTION.
     let (context, owner) = unsafe { (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner) };
     // SAFETY: begins a subtransaction, which exactly one of the two below ends.
@@ -442,13 +457,17 @@ pub fn unless_unique_violation<R>(
     let roll_back_too = std::panic::AssertUnwindSafe(&end);
     let done = pgrx::PgTryBuilder::new(move || {
         let body = body;
-        (body.0)().map(Some)
+        (body.0)().map(Caught::Nothing)
     })
     .catch_when(
         pgrx::PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION,
-        move |_error| {
+        move |error| {
             roll_back(false);
-            Ok(None)
+            if unique_violation_is_none {
+                Ok(Caught::UniqueViolation)
+            } else {
+                error.rethrow()
+            }
         },
     )
     .catch_others(move |error| {
@@ -456,10 +475,26 @@ pub fn unless_unique_violation<R>(
         error.rethrow()
     })
     .execute();
-    match &done {
-        Ok(Some(_)) => end(true),
-        Ok(None) => {}
-        Err(_) => end(false),
+    match done {
+        Ok(Caught::Nothing(Some(answer))) => {
+            end(true);
+            Ok(Some(answer))
+        }
+        Ok(Caught::Nothing(None)) => {
+            end(false);
+            Ok(None)
+        }
+        // It was rolled back where it was caught.
+        Ok(Caught::UniqueViolation) => Ok(None),
+        Err(error) => {
+            end(false);
+            Err(error)
+        }
     }
-    done
+}
+
+/// How the body of a subtransaction ended.
+enum Caught<R> {
+    Nothing(Option<R>),
+    UniqueViolation,
 }

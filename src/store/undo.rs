@@ -6,7 +6,7 @@ use super::device::{put_devices_back, put_named_devices_back};
 use super::identity::{lock_visitor, Lock};
 use super::notification::{notify, Rebinding};
 use super::rebind::{lock_chats, Moving};
-use super::resolve::elect;
+use super::resolve::{elect, take_turn};
 use super::spi::{connect, is_read_only, unless_unique_violation, Mode, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -186,14 +186,20 @@ pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError
         // Elected before anything is locked, as whoever moves the chats of either is, and whoever forgets `to`; the log's
         // row comes last, because who holds a chat may be waiting to write there.
         let mut pair = [from, to];
+        take_turn(account, &pair)?;
         pair.sort_unstable();
         for visitor in pair {
             elect(account, visitor)?;
         }
         let whole_visitor = rows.truth(0, 3);
         let takes_back_ids = rows.truth(0, 5);
-        // The survivor first, as in a merge, which goes on to those whom he superseded.
-        for visitor in [to, from] {
+        if takes_back_ids {
+            // Before the visitors: whoever is changing one may be waiting for `from`, whose merge has just ended.
+            lock_chats(account, to)?;
+        }
+        // The superseded first, like everybody who comes with his id and goes on to the survivor. Whoever takes the survivor
+        // and goes on to those whom he superseded is elected, as we are.
+        for visitor in [from, to] {
             // Nothing of the other rows changes, and whoever adds to those visitors meanwhile may; but not by a provided id
             // that goes back to the other one.
             let strength = if visitor == from && whole_visitor || takes_back_ids {
