@@ -131,6 +131,11 @@ impl<'a> Source<'a> {
         self.byte() & 1 == 1
     }
 
+    /// True once in so many times.
+    pub fn one_in(&mut self, times: u8) -> bool {
+        self.byte().is_multiple_of(times)
+    }
+
     /// A number below `limit`, which is not 0.
     pub fn below(&mut self, limit: usize) -> usize {
         let wide = (usize::from(self.byte()) << 8) | usize::from(self.byte());
