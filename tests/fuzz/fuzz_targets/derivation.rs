@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    pure::target::derivation::run(data);
+    pure::targets::derivation::run(data);
 });

@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    pure::target::device::run(data);
+    pure::targets::device::run(data);
 });

@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    pure::target::policy::run(data);
+    pure::targets::policy::run(data);
 });

@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    pure::target::signed_shift::run(data);
+    pure::targets::signed_shift::run(data);
 });

@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    pure::target::strict_rule::run(data);
+    pure::targets::strict_rule::run(data);
 });

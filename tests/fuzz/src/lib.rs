@@ -24,4 +24,4 @@ pub mod search;
 pub mod signature;
 
 pub mod source;
-pub mod target;
+pub mod targets;

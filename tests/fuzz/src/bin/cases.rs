@@ -7,7 +7,7 @@
 //! A case that breaks a promise ends the run, and its input is left in `fuzz-failure-TARGET`.
 
 use pure::source::seed;
-use pure::target::{Target, ALL};
+use pure::targets::{Target, ALL};
 use std::collections::BTreeMap;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::process::ExitCode;
