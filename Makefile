@@ -2,7 +2,7 @@
 # PG_CONFIG=… chooses another PostgreSQL than Debian's 15.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build install demo demo-stop test torture bench clean
+.PHONY: help setup build install demo demo-stop test torture fuzz bench clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -30,6 +30,9 @@ torture: install ## everything at once, held against a model (CLIENTS= SECONDS= 
 	@env -u PGHOST tests/torture/torture $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(SECONDS),--seconds $(SECONDS)) \
 		$(if $(SEED),--seed $(SEED)) $(if $(PHASE),--phase $(PHASE)) $(if $(TABLES),--tables $(TABLES)) \
 		$(if $(filter 1,$(CRASH)),--crash)
+
+fuzz: ## arbitrary input for every parser (CASES= SEED= TARGETS="name …" GUIDED=1 FOR=seconds SANITIZE=1)
+	@scripts/fuzz
 
 bench: setup ## measure the speed, side by side with PL/pgSQL and bare tables
 	@bench/run

@@ -1,6 +1,7 @@
 //! A registration for push notifications as it is asked for: the device, the service, the token; and whose devices a
 //! message goes to.
 //! May touch: nothing but its arguments.
+#![forbid(unsafe_code)]
 
 use crate::identifier::{self, text, Text, TextError};
 use crate::resolution::Facts;
@@ -89,7 +90,12 @@ impl DeviceId {
             Some(section) if !section.is_empty() => Some(section.to_owned()),
             _ => return Err(Refusal::MalformedDeviceId),
         };
-        Ok(Self { install, section })
+        let id = Self { install, section };
+        // As it is written and given out, with the hyphens that it may have come without.
+        if id.to_string().len() > identifier::MAX_BYTES {
+            return Err(Refusal::Text(TextError::TooLong, "device_id"));
+        }
+        Ok(id)
     }
 
     /// Whether both are sections of one installation, which has one token for all of them.
@@ -253,6 +259,18 @@ mod tests {
             device(&format!("{ID}-{}", "x".repeat(512))),
             Err(Refusal::Text(TextError::TooLong, "device_id"))
         );
+        // Its length is that of the form that is kept, which must be readable again.
+        let bare = "0a1b2c3d4e5f60718293a4b5c6d7e8f9";
+        assert_eq!(
+            device(&format!("{bare}-{}", "x".repeat(479))),
+            Err(Refusal::Text(TextError::TooLong, "device_id"))
+        );
+        let longest = format!("{ID}-{}", "x".repeat(475));
+        assert_eq!(
+            device(&format!("{bare}-{}", "x".repeat(475))),
+            Ok(longest.clone())
+        );
+        assert_eq!(device(&longest), Ok(longest.clone()));
         assert_eq!(
             device(&format!("{ID}-a\tb")),
             Err(Refusal::Text(TextError::ControlCharacter, "device_id"))

@@ -1,5 +1,6 @@
 //! A person as a Mermaid flowchart: the visitor, his identifiers, whom he absorbed (design section 7, `visitor_graph`).
 //! Pure. May touch: nothing but its arguments.
+#![forbid(unsafe_code)]
 
 use crate::instant::Instant;
 use std::fmt::Write;

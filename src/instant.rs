@@ -1,5 +1,6 @@
 //! A point in time as the outside world writes it: ISO 8601 in UTC, a date, seconds with a fraction. Pure.
 //! May touch: nothing but its arguments; knows no time zone and no clock.
+#![forbid(unsafe_code)]
 
 /// Microseconds since the beginning of 1970, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -12,6 +12,7 @@ mod instant;
 mod payload;
 mod provenance;
 mod resolution;
+mod search;
 mod settings;
 mod signature;
 mod store;

@@ -1,4 +1,5 @@
 //! Why a chat is where it is (design section 7, `visitor_history`). Pure. May touch: nothing but its arguments.
+#![forbid(unsafe_code)]
 
 /// Why a chat is with a visitor, or left him.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,15 +8,16 @@ use crate::store::signature::{
     add_key, authorize, retire_key, signed_visitor, strict_rule, verdict,
 };
 use crate::store::spi::{from_pg, to_pg};
-use pgrx::pg_sys;
 use pgrx::prelude::*;
 use pgrx::AnyElement;
 
 /// Seconds between the epochs of Unix and of PostgreSQL.
 const POSTGRES_EPOCH: i64 = 946_684_800;
 
-fn unix_seconds(time: pg_sys::TimestampTz) -> i64 {
-    time.div_euclid(1_000_000).saturating_add(POSTGRES_EPOCH)
+fn unix_seconds(time: TimestampWithTimeZone) -> i64 {
+    i64::from(time)
+        .div_euclid(1_000_000)
+        .saturating_add(POSTGRES_EPOCH)
 }
 
 #[pg_extern(sql = false)]
@@ -31,8 +32,7 @@ fn verify_visitor_fields(
     visitor: Option<AnyElement>,
     account: Option<&str>,
 ) -> Answer<&'static str> {
-    // SAFETY: a plain read of backend-local state.
-    let now = unix_seconds(unsafe { pg_sys::GetCurrentStatementStartTimestamp() });
+    let now = unix_seconds(statement_timestamp());
     let code = effective_account(account).and_then(|account| {
         let visitor = signed_visitor(json_text(visitor)?.as_deref())?;
         Ok(verdict(&account, &visitor, now)?.code())
@@ -49,8 +49,7 @@ fn authorize_visitor(
     channel_id: Option<&str>,
     account: Option<&str>,
 ) -> Answer<pgrx::Uuid> {
-    // SAFETY: reads the clock.
-    let now = unix_seconds(unsafe { pg_sys::GetCurrentTimestamp() });
+    let now = unix_seconds(clock_timestamp());
     let raw = RawRequest {
         provided_visitor_id: None,
         channel_type,

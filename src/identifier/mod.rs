@@ -3,6 +3,7 @@
 //!
 //! This is the first room every request walks through (design section 9). A rule about the *text*
 //! of an identifier stands here and nowhere else; what an identifier is *bound to* is not known here.
+#![forbid(unsafe_code)]
 
 pub mod channel;
 pub mod derivation;

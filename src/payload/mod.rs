@@ -3,6 +3,7 @@
 //!
 //! One struct is the one definition of each shape. What the extension does not know, such as a picture or the name that a
 //! person has in a messenger, is null or empty as the shape has it, and never made up. `jsonb` keeps no order of keys.
+#![forbid(unsafe_code)]
 
 mod message;
 mod router;

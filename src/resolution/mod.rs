@@ -1,5 +1,6 @@
 //! The rules of resolution (design section 3), pure: what was asked, what is known, what is to be done.
 //! May touch: nothing but its arguments. No pgrx, no SQL, no clock.
+#![forbid(unsafe_code)]
 
 mod decision;
 mod facts;

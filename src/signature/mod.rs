@@ -17,6 +17,7 @@
 //! The faithful mode (`strict: None`) verifies what the product documents and lets both through. Strict mode closes
 //! both, see [`Strict`] for the rule, what it proves and what it cannot. In neither mode does the signature cover the
 //! channel or the account: the account is bound because its keys are its own, the channel is not bound at all.
+#![forbid(unsafe_code)]
 
 mod algorithm;
 mod shape;

@@ -8,8 +8,7 @@ use super::policy::policy;
 use super::spi::{as_role, connect, Mode, Statement, Value};
 use super::statement;
 use crate::error::IdentityError;
-use crate::identifier::channel::ChannelType;
-use crate::identifier::{self, Text};
+use crate::search::Words;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 use pgrx::spi::{quote_identifier, quote_literal, quote_qualified_identifier};
@@ -172,15 +171,16 @@ pub fn search(
         let (meanings, views) = as_role(extension_owner, || {
             policy(account)?;
             let mut meanings = Meanings::default();
+            let words = Words::read(query);
             if wanted("visitor_id") {
-                find_visitor_id(account, query, by.is_some(), &mut meanings)?;
+                find_visitor_id(account, &words, by.is_some(), &mut meanings)?;
             }
-            if let Ok(Text::Identifier(id)) = identifier::parse(query) {
+            if let Some(id) = words.identifier {
                 if wanted("provided_visitor_id") {
                     find_provided(account, id, &mut meanings)?;
                 }
                 if wanted("channel_user_id") {
-                    find_channel(account, id, &mut meanings)?;
+                    find_channel(account, words.channel_user_ids(), &mut meanings)?;
                 }
             }
             Ok::<_, IdentityError>((meanings, views(caller, account)?))
@@ -206,11 +206,11 @@ pub fn search(
 
 fn find_visitor_id(
     account: &str,
-    query: &str,
+    words: &Words<'_>,
     must_be_uuid: bool,
     meanings: &mut Meanings,
 ) -> Result<(), IdentityError> {
-    let Ok(visitor_id) = Uuid::try_parse(identifier::text::trim(query)) else {
+    let Some(visitor_id) = words.visitor_id else {
         return if must_be_uuid {
             Err(IdentityError::MalformedUuid)
         } else {
@@ -237,15 +237,11 @@ fn find_provided(account: &str, id: &str, meanings: &mut Meanings) -> Result<(),
     Ok(())
 }
 
-fn find_channel(account: &str, id: &str, meanings: &mut Meanings) -> Result<(), IdentityError> {
-    // The operator does not say which channel: the id as it stands, and as each channel would key it.
-    let mut ids = vec![id.to_owned()];
-    for channel in ChannelType::ALL {
-        let normalized = channel.normalize(id).into_owned();
-        if !ids.contains(&normalized) {
-            ids.push(normalized);
-        }
-    }
+fn find_channel(
+    account: &str,
+    ids: Vec<String>,
+    meanings: &mut Meanings,
+) -> Result<(), IdentityError> {
     let values = [Value::Text(Some(account)), Value::Texts(&ids)];
     let rows = BY_CHANNEL.with(|statement| statement.run(Mode::ReadOnly, &values))?;
     meanings

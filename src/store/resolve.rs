@@ -22,6 +22,7 @@ use crate::resolution::{
 };
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// How often facts are read again before giving up with 40001. Each round means that another session changed what this
@@ -265,13 +266,12 @@ impl Held {
 /// Tries an election a few times. An aborting transaction gives up its rows a moment before its elections: whoever it
 /// wakes must not take the dying one for the winner.
 fn try_election_patiently(key: i64) -> Result<bool, IdentityError> {
-    for pause in [1_000, 2_000, 4_000, 0] {
+    for pause in [1, 2, 4, 0] {
         if try_election(key)? {
             return Ok(true);
         }
         pgrx::check_for_interrupts!();
-        // SAFETY: sleeps, and nothing else.
-        unsafe { pgrx::pg_sys::pg_usleep(pause) };
+        std::thread::sleep(Duration::from_millis(pause));
     }
     Ok(false)
 }

@@ -1,0 +1,6 @@
+//! Coverage-guided input for the target of this name.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    pure::targets::signed_json::run(data);
+});
