@@ -76,7 +76,33 @@ values
     (8, $$select visitor_identity.add_signature_key('key', 'md5')$$),
     (9, $$select visitor_identity.authorize_visitor(jsonb_build_object('id', 'S', 'crc', md5('Skey')))$$),
     (10, $$select visitor_identity.detach_table('chat', keep_origin => true)$$),
-    (11, $$select visitor_identity.attach_chat_table('chat')$$);
+    (11, $$select visitor_identity.attach_chat_table('chat')$$),
+    (12, $$select visitor_identity.retire_signature_key(k.key_id) from visitor_identity.signature_key as k where k.account = 'savepoints'$$),
+    (13, $$select visitor_identity.register_device(visitor_identity.find_visitor('F'), 'shop', 'c0000000-0000-4000-8000-000000000002', 'fcm', 'token 2')$$),
+    (14, $$update visitor_identity.device set registered_at = registered_at - interval '2 years' where account = 'savepoints'$$),
+    (15, $$select visitor_identity.prune_devices('1 year')$$),
+    (16, $$select visitor_identity.attach_visitor_table('note')$$),
+    (17, $$insert into note (note_id, account, visitor_id) values (1, 'savepoints', '40000000-0000-4000-8000-000000000001')$$),
+    (18, $$select visitor_identity.attach_chat_table('old')$$),
+    (19, $$select visitor_identity.backfill_begin('old')$$),
+    (20, $$select * from visitor_identity.backfill_batch('old', 10)$$),
+    (21, $$select count(*) from visitor_identity.forget_visitor(visitor_identity.find_visitor('F'), 'delete')$$),
+    (22, $$select visitor_identity.create_chat_store('savepoints_store')$$);
+create table note (
+    note_id integer primary key,
+    account text,
+    visitor_id uuid
+);
+create index on note (visitor_id);
+create table old (
+    chat_id integer primary key,
+    account text,
+    visitor_id uuid,
+    provided_visitor_id text
+);
+create index on old (visitor_id);
+insert into old (chat_id, account, visitor_id, provided_visitor_id)
+values (1, 'savepoints', '50000000-0000-4000-8000-000000000001', null), (2, 'savepoints', '50000000-0000-4000-8000-000000000001', 'K');
 create function state()
 returns text
 language sql
@@ -92,6 +118,9 @@ as $$
         (select string_agg(f::text, ' ' order by f.visitor_id) from visitor_identity.visitor_fields as f where f.account = 'savepoints'),
         (select string_agg(k::text, ' ' order by k.key_id) from visitor_identity.signature_key as k where k.account = 'savepoints'),
         (select count(*) from visitor_identity.pending_rebind as b where b.account = 'savepoints'),
+        (select string_agg(q::text, ' ' order by q.position) from visitor_identity.backfill_queue as q where q.attached = 'savepoints.old'::regclass),
+        (select string_agg(n::text, ' ' order by n.note_id) from savepoints.note as n),
+        (select string_agg(to_jsonb(o)::text, ' ' order by o.chat_id) from savepoints.old as o),
         (select string_agg(t::text, ' ' order by t.attached) from visitor_identity.attached_table as t)
     ))
 $$;
@@ -118,7 +147,11 @@ table summary;
 select * from visitor_identity.check_integrity() where account = 'savepoints';
 select count(*) as locks from pg_locks where locktype = 'advisory' and pid = pg_backend_pid();
 select visitor_identity.detach_table('chat');
+select visitor_identity.detach_table('old');
+select visitor_identity.detach_table('note');
+select visitor_identity.detach_table('savepoints_store.chat');
 reset visitor_identity.account;
 set client_min_messages = warning;
 delete from visitor_identity.signature_key where account = 'savepoints';
+drop schema savepoints_store cascade;
 drop schema savepoints cascade;
