@@ -440,7 +440,7 @@ pub fn prepare(
             }
         }
     }
-    for _ in 0..MOST_ROUNDS {
+    for round in 0..MOST_ROUNDS {
         let decision = match first.take() {
             Some(decision) => decision,
             None => {
@@ -454,7 +454,16 @@ pub fn prepare(
             }
         };
         let share_target = request.asker == Asker::ChatRow || decision.writes();
-        let seat = seat(policy, request, decision.target, &held.yielded)?;
+        // Nearly always the id is vacant, and where the request meets nobody the insertion says so itself.
+        let hoped_for = if round == 0 && decision.effects.is_empty() {
+            computed_id(policy, request, decision.target, 0).map(Seat::Vacant)
+        } else {
+            None
+        };
+        let seat = match hoped_for {
+            Some(vacant) => Some(vacant),
+            None => seat(policy, request, decision.target, &held.yielded)?,
+        };
         let locked = lock(
             policy,
             request,
