@@ -358,66 +358,45 @@ begin
         where t.fixed_account is null
             or visitor_identity.account_is_visible(t.fixed_account)
     loop
-        if not attached.is_there then
-            problem := 'an attached table was dropped without being detached';
-            account := attached.fixed_account;
-            visitor_id := null;
-            chat_table := attached.attached;
-            chat_key := null;
-            return next;
-            continue;
-        end if;
-        if not attached.has_its_views then
-            problem := 'a view of an attached table is missing or of another owner';
-            account := attached.fixed_account;
-            visitor_id := null;
-            chat_table := attached.attached;
-            chat_key := null;
-            return next;
-        end if;
-        if attached.fixed_account is not null
-            and not exists (
-                select
-                from visitor_identity.account as a
-                where a.account = attached.fixed_account
-            )
-        then
-            problem := 'an attached table of an account that does not exist';
-            account := attached.fixed_account;
-            visitor_id := null;
-            chat_table := attached.attached;
-            chat_key := null;
-            return next;
-        end if;
-        if attached.disabled_somewhere
-            or attached.triggers < attached.triggers_of_movement
-                + (case when attached.has_identifiers then 5 else 3 end)
-        then
-            problem := 'a trigger of an attached table is missing or not enabled';
-            account := attached.fixed_account;
-            visitor_id := null;
-            chat_table := attached.attached;
-            chat_key := null;
-            return next;
-        end if;
-        if not attached.has_columns then
-            problem := 'a column of an attached table is missing';
-            account := attached.fixed_account;
-            visitor_id := null;
-            chat_table := attached.attached;
-            chat_key := null;
-            return next;
-            continue;
-        end if;
-        if not attached.owner_reads then
-            problem := 'the owner of an attached table may not read it';
-            account := attached.fixed_account;
-            visitor_id := null;
-            chat_table := attached.attached;
-            chat_key := null;
-            return next;
-            continue;
-        end if;
+        return query
+        select f.problem, attached.fixed_account, null::uuid, attached.attached, null::jsonb
+        from (
+            select 'an attached table was dropped without being detached' as problem
+            where not attached.is_there
+            union all
+            select 'a view of an attached table is missing or of another owner'
+            where attached.is_there
+                and not attached.has_its_views
+            union all
+            select 'an attached table of an account that does not exist'
+            where attached.is_there
+                and attached.fixed_account is not null
+                and not exists (
+                    select
+                    from visitor_identity.account as a
+                    where a.account = attached.fixed_account
+                )
+            union all
+            select 'a trigger of an attached table is missing or not enabled'
+            where attached.is_there
+                and (
+                    attached.disabled_somewhere
+                    or attached.triggers < attached.triggers_of_movement
+                        + (case when attached.has_identifiers then 5 else 3 end)
+                )
+            union all
+            select 'a column of an attached table is missing'
+            where attached.is_there
+                and not attached.has_columns
+            union all
+            select 'the owner of an attached table may not read it'
+            where attached.is_there
+                and attached.has_columns is not false
+                and not attached.owner_reads
+        ) as f;
+        continue when not attached.is_there
+            or not attached.has_columns
+            or not attached.owner_reads;
         if attached.kind = 'visitor' then
             return query
             select 'a row of a visitor that does not exist', t.account, t.visitor_id, attached.attached, t.row_key::jsonb

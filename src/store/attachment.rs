@@ -44,6 +44,19 @@ pub struct Columns {
     pub key: Vec<KeyColumn>,
 }
 
+impl Columns {
+    /// The primary key of the rows `t`, as `key_as_json` takes it.
+    pub fn key_references(&self) -> Vec<(String, String, bool)> {
+        self.key
+            .iter()
+            .map(|column| {
+                let reference = format!("t.{}", quote_identifier(&column.name));
+                (column.written_as.clone(), reference, column.is_instant)
+            })
+            .collect()
+    }
+}
+
 /// One column of a primary key.
 #[derive(Debug, Clone)]
 pub struct KeyColumn {
@@ -409,14 +422,7 @@ impl AttachedTable {
         };
         let of_visitor =
             format!("{of_account} and t.{visitor} operator(pg_catalog.=) $2::pg_catalog.uuid");
-        let references: Vec<(String, String, bool)> = columns
-            .key
-            .iter()
-            .map(|column| {
-                let reference = format!("t.{}", quote_identifier(&column.name));
-                (column.written_as.clone(), reference, column.is_instant)
-            })
-            .collect();
+        let references = columns.key_references();
         let key = key_as_json(&references, false);
         let rows = clashes
             .map(|clashes| VisitorRows::new(&clashes, &name, &columns.visitor, &of_visitor, &key));

@@ -130,15 +130,7 @@ fn queue_text(
         }
         order.push(format!("t.{} nulls last", quote_identifier(column)));
     }
-    let references: Vec<(String, String, bool)> = known
-        .columns
-        .key
-        .iter()
-        .map(|column| {
-            let reference = format!("t.{}", quote_identifier(&column.name));
-            (column.written_as.clone(), reference, column.is_instant)
-        })
-        .collect();
+    let references = known.columns.key_references();
     order.extend(references.iter().map(|(_, reference, _)| reference.clone()));
     Ok(format!(
         "insert into visitor_identity.backfill_queue (attached, position, key)

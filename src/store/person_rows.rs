@@ -57,14 +57,7 @@ impl PersonRows {
                 .collect();
             format!("({})", shown.join(" or "))
         };
-        let references: Vec<(String, String, bool)> = columns
-            .key
-            .iter()
-            .map(|column| {
-                let reference = format!("t.{}", quote_identifier(&column.name));
-                (column.written_as.clone(), reference, column.is_instant)
-            })
-            .collect();
+        let references = columns.key_references();
         let key = key_as_json(&references, false);
         let anonymize = (!quoted.is_empty()).then(|| {
             let set: Vec<String> = quoted

@@ -5,10 +5,10 @@
 //! A person is a canonical visitor and all that it superseded. What he claimed is not his for certain and is left alone.
 
 use super::attachment::{tables_holding, AttachedTable};
-use super::identity::{lock_visitor, Lock};
+use super::identity::{lock_visitor, survivor, Lock};
 use super::policy::{policy, Kept};
 use super::rebind::{announce_debts, Moving};
-use super::resolve::{elect, survivor_seen_by, take_turn};
+use super::resolve::{elect, take_turn};
 use super::spi::{connect, is_read_only, unless_none, Mode, Rows, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -484,10 +484,7 @@ fn relation(name: &str) -> Result<Option<pg_sys::Oid>, IdentityError> {
 
 /// The canonical visitor. Errors: 42704 for one that is not known, or not any more.
 fn canonical(mode: Mode, account: &str, visitor_id: Uuid) -> Result<Uuid, IdentityError> {
-    survivor_seen_by(mode, account, visitor_id)?
-        .filter(|visitor| !visitor.forgotten)
-        .map(|visitor| visitor.id)
-        .ok_or(IdentityError::UnknownVisitor)
+    survivor(mode, account, visitor_id)?.ok_or(IdentityError::UnknownVisitor)
 }
 
 fn ids(rows: &Rows) -> Vec<Uuid> {

@@ -796,15 +796,6 @@ pub fn unusable_in_row(account: &str, raw: RawRequest<'_>) -> Result<Vec<Unusabl
 
 /// The visitor that a visitor_id stands for, read without a lock.
 pub fn survivor(account: &str, visitor_id: Uuid) -> Result<Option<Visitor>, IdentityError> {
-    survivor_seen_by(Mode::Write, account, visitor_id)
-}
-
-/// The same, by another snapshot.
-pub(super) fn survivor_seen_by(
-    mode: Mode,
-    account: &str,
-    visitor_id: Uuid,
-) -> Result<Option<Visitor>, IdentityError> {
     let request = Request {
         asker: Asker::ChatRow,
         provided: None,
@@ -812,7 +803,7 @@ pub(super) fn survivor_seen_by(
         cookie: Some(visitor_id),
         notes: Vec::new(),
     };
-    Ok(facts(mode, account, &request)?.cookie)
+    Ok(facts(Mode::Write, account, &request)?.cookie)
 }
 
 /// The visitor of a provided id, if it is bound and counts in a chat row; for the guard against stale write-backs.
