@@ -41,17 +41,14 @@ create table visitor_identity.provided_identity (
     visitor_id uuid not null,
     verified_at timestamptz,
     created_at timestamptz not null default pg_catalog.now(),
-    constraint provided_identity_pkey primary key (account, provided_visitor_id)
+    -- The id first: a filter of a History view names no account, and two ids differ sooner than two accounts, which is
+    -- a third of what finding a known visitor costs. Without it a second index would be needed.
+    constraint provided_identity_pkey primary key (provided_visitor_id, account)
 );
 
 create index provided_identity_visitor_idx
 on visitor_identity.provided_identity (account, visitor_id, created_at, provided_visitor_id);
 comment on index visitor_identity.provided_identity_visitor_idx is 'The provided ids of a visitor, the first one first.';
-
--- A filter of a History view names the provided id without the account.
-create index provided_identity_provided_idx
-on visitor_identity.provided_identity (provided_visitor_id);
-comment on index visitor_identity.provided_identity_provided_idx is 'For filters of the views, which name no account.';
 
 comment on table visitor_identity.provided_identity is
 'Which canonical visitor a provided id is bound to. Bound once, for good.';

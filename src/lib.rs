@@ -26,6 +26,7 @@ pgrx::pg_module_magic!();
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     settings::register();
+    store::direct::register();
     store::policy::register();
     trigger::register();
 }

@@ -11,6 +11,7 @@ static ACCOUNT: GucSetting<Option<CString>> =
     GucSetting::<Option<CString>>::new(Some(DEFAULT_ACCOUNT));
 static LOCKED_ACCOUNT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static NOTIFY: GucSetting<bool> = GucSetting::<bool>::new(false);
+static DIRECT_READS: GucSetting<bool> = GucSetting::<bool>::new(true);
 
 /// Defines the settings; called once, when the library is loaded.
 pub fn register() {
@@ -40,6 +41,14 @@ pub fn register() {
         GucContext::Suset,
         GucFlags::default(),
     );
+    GucRegistry::define_bool_guc(
+        c"visitor_identity.direct_reads",
+        c"Reads known visitors from the index itself instead of by a statement.",
+        c"The answers are the same; off is slower. Partitioned or distributed tables are read by statements anyway.",
+        &DIRECT_READS,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
     #[cfg(not(feature = "pg14"))]
     // SAFETY: a NUL-terminated constant; called from _PG_init, after the settings of this prefix are defined.
     unsafe {
@@ -57,6 +66,11 @@ fn text(setting: &GucSetting<Option<CString>>) -> Option<String> {
 /// Whether rebindings are notified.
 pub fn notifies() -> bool {
     NOTIFY.get()
+}
+
+/// Whether rows of the identity tables may be read without a statement.
+pub fn reads_directly() -> bool {
+    DIRECT_READS.get()
 }
 
 /// The account to which the session is pinned, if any. Errors: those of reading the catalog.

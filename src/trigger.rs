@@ -10,6 +10,7 @@ use crate::identifier::is_no_visitor;
 use crate::resolution::{Asker, Basis, RawRequest, Request};
 use crate::settings;
 use crate::store::attachment::{row_shape, AccountOf, RowShape};
+use crate::store::held::let_go;
 use crate::store::policy::announce_change;
 use crate::store::rebind::{is_moving, log_row, MovedRow, Reason};
 use crate::store::resolve::{
@@ -58,6 +59,7 @@ unsafe extern "C-unwind" fn at_end_of_transaction(
     ) {
         DECIDED.with(|decided| decided.borrow_mut().clear());
         LEAVING.with(|leaving| leaving.borrow_mut().take());
+        let_go();
         transaction_ended();
     }
 }
@@ -70,6 +72,7 @@ unsafe extern "C-unwind" fn at_end_of_subtransaction(
     _argument: *mut core::ffi::c_void,
 ) {
     if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
+        let_go();
         LEAVING.with(|leaving| leaving.borrow_mut().take());
         DECIDED.with(|decided| {
             decided

@@ -1,6 +1,8 @@
 //! The identity tables: facts in one statement, locks, bindings.
 //! May touch: `visitor`, `provided_identity`, `channel_identity`, `former_channel_identity`; never an application's table.
 
+use super::direct::{Columns, Key, KeyType, KeyedTable, Seen};
+use super::held::{bound, held, hold};
 use super::spi::{Mode, Rows, Statement, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -276,12 +278,117 @@ statement!(
 );
 
 statement!(
-    BY_COOKIE,
-    "select v.superseded_by, v.visitor_id, v.identified, null::pg_catalog.uuid, v.forgotten
+    VISITOR,
+    "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten
     from visitor_identity.visitor as v
     where v.account operator(pg_catalog.=) $1
         and v.visitor_id operator(pg_catalog.=) $2"
 );
+
+thread_local! {
+    static VISITORS: KeyedTable = const {
+        KeyedTable::new(
+            c"visitor",
+            c"visitor_pkey",
+            &[(c"account", KeyType::Text), (c"visitor_id", KeyType::Uuid)],
+            &[c"superseded_by", c"visitor_id", c"identified", c"claimed_by", c"forgotten"],
+        )
+    };
+    static PROVIDED: KeyedTable = const {
+        KeyedTable::new(
+            c"provided_identity",
+            c"provided_identity_pkey",
+            &[(c"provided_visitor_id", KeyType::Text), (c"account", KeyType::Text)],
+            &[c"visitor_id", c"verified_at"],
+        )
+    };
+    static CHANNELS: KeyedTable = const {
+        KeyedTable::new(
+            c"channel_identity",
+            c"channel_identity_pkey",
+            &[
+                (c"account", KeyType::Text),
+                (c"channel_user_id", KeyType::Text),
+                (c"channel_type", KeyType::Text),
+                (c"channel_id", KeyType::Text),
+            ],
+            &[c"visitor_id"],
+        )
+    };
+}
+
+/// A visitor's row as `VISITORS` reads it.
+fn visitor_row(columns: &Columns<'_>) -> Option<LockedVisitor> {
+    columns.uuid(1).map(|id| LockedVisitor {
+        superseded_by: columns.uuid(0),
+        visitor: Visitor {
+            id,
+            identified: columns.truth(2),
+            claimed_by: columns.uuid(3),
+            forgotten: columns.truth(4),
+        },
+    })
+}
+
+/// The visitor to whom a provided id is bound, and whether a signature ever proved it.
+fn bound_to_provided(
+    mode: Mode,
+    account: &str,
+    provided: &str,
+) -> Result<(Option<Uuid>, bool), IdentityError> {
+    let key = [Key::Text(provided), Key::Text(account)];
+    let row = |columns: &Columns<'_>| (columns.uuid(0), columns.is_given(1));
+    match PROVIDED.with(|table| table.read(mode, &key, row)) {
+        Seen::Row(found) => Ok(found),
+        Seen::NoRow => Ok((None, false)),
+        Seen::CannotTell => {
+            let values = [Value::Text(Some(account)), Value::Text(Some(provided))];
+            let rows = BY_PROVIDED.with(|statement| statement.run(mode, &values))?;
+            Ok((rows.uuid(0, 1), rows.truth(0, 2)))
+        }
+    }
+}
+
+/// The visitor to whom a channel user id is bound.
+fn bound_to_channel(
+    mode: Mode,
+    account: &str,
+    key: &ChannelKey,
+) -> Result<Option<Uuid>, IdentityError> {
+    let index_key = [
+        Key::Text(account),
+        Key::Text(&key.channel_user_id),
+        Key::Text(&key.channel_type),
+        Key::Text(&key.channel_id),
+    ];
+    match CHANNELS.with(|table| table.read(mode, &index_key, |columns| columns.uuid(0))) {
+        Seen::Row(found) => Ok(found),
+        Seen::NoRow => Ok(None),
+        Seen::CannotTell => {
+            let values = channel_values(account, key);
+            let rows = BY_CHANNEL.with(|statement| statement.run(mode, &values))?;
+            Ok(rows.uuid(0, 1))
+        }
+    }
+}
+
+/// A visitor's row, read without a lock.
+fn read_visitor(
+    mode: Mode,
+    account: &str,
+    visitor_id: Uuid,
+) -> Result<Option<LockedVisitor>, IdentityError> {
+    let key = [Key::Text(account), Key::Uuid(visitor_id)];
+    match VISITORS.with(|table| table.read(mode, &key, visitor_row)) {
+        Seen::Row(found) => Ok(found),
+        Seen::NoRow => Ok(None),
+        Seen::CannotTell => {
+            let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor_id))];
+            let rows = VISITOR.with(|statement| statement.run(mode, &values))?;
+            Ok(locked_visitor(&rows))
+        }
+    }
+}
 
 /// The visitor of a cookie, followed to its survivor; without the claimant, who matters to an authorization only.
 fn cookie_visitor(
@@ -292,15 +399,14 @@ fn cookie_visitor(
     let Some(cookie) = cookie else {
         return Ok(None);
     };
-    let read = |id: Uuid| {
-        let values = [Value::Text(Some(account)), Value::Uuid(Some(id))];
-        BY_COOKIE.with(|statement| statement.run(mode, &values))
-    };
-    let rows = read(cookie)?;
-    match rows.uuid(0, 1) {
-        None => Ok(visitor(&rows, 2)),
-        Some(survivor) => Ok(visitor(&read(survivor)?, 2)),
+    let mut found = read_visitor(mode, account, cookie)?;
+    if let Some(survivor) = found.and_then(|row| row.superseded_by) {
+        found = read_visitor(mode, account, survivor)?;
     }
+    Ok(found.map(|row| Visitor {
+        claimed_by: None,
+        ..row.visitor
+    }))
 }
 
 /// A visitor of whom no more than the id was read, because no more is needed.
@@ -325,25 +431,19 @@ pub fn facts(mode: Mode, account: &str, request: &Request) -> Result<Facts, Iden
             cookie: cookie_visitor(mode, account, cookie)?,
             ..Facts::default()
         }),
-        (None, Some(key), cookie) => {
-            let values = channel_values(account, key);
-            let rows = BY_CHANNEL.with(|statement| statement.run(mode, &values))?;
-            Ok(Facts {
-                channel: rows.uuid(0, 1).map(|id| only_known(id, false)),
-                cookie: cookie_visitor(mode, account, cookie)?,
-                ..Facts::default()
-            })
-        }
+        (None, Some(key), cookie) => Ok(Facts {
+            channel: bound_to_channel(mode, account, key)?.map(|id| only_known(id, false)),
+            cookie: cookie_visitor(mode, account, cookie)?,
+            ..Facts::default()
+        }),
         (Some(provided), None, cookie) => {
-            let values = [Value::Text(Some(account)), Value::Text(Some(provided))];
-            let rows = BY_PROVIDED.with(|statement| statement.run(mode, &values))?;
-            let found = rows.uuid(0, 1);
+            let (found, verified) = bound_to_provided(mode, account, provided)?;
             if cookie.is_some() && cookie != found {
                 return all_facts(mode, account, request);
             }
             Ok(Facts {
                 provided: found,
-                provided_verified: rows.truth(0, 2),
+                provided_verified: verified,
                 cookie: cookie.map(|id| only_known(id, true)),
                 ..Facts::default()
             })
@@ -352,63 +452,26 @@ pub fn facts(mode: Mode, account: &str, request: &Request) -> Result<Facts, Iden
     }
 }
 
-// The identifier is looked up by a sub-select that is computed first, so that the visitor's row is found by its whole key
-// in every plan.
-statement!(
-    SHARE_BY_PROVIDED,
-    "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten
-    from visitor_identity.visitor as v
-    where v.account operator(pg_catalog.=) $1
-        and v.visitor_id operator(pg_catalog.=) (
-            select p.visitor_id
-            from visitor_identity.provided_identity as p
-            where p.account operator(pg_catalog.=) $1
-                and p.provided_visitor_id operator(pg_catalog.=) $2
-        )
-        and ($3::pg_catalog.uuid is null or v.visitor_id operator(pg_catalog.=) $3)
-    for key share"
-);
-
-statement!(
-    SHARE_BY_CHANNEL,
-    "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten
-    from visitor_identity.visitor as v
-    where v.account operator(pg_catalog.=) $1
-        and v.visitor_id operator(pg_catalog.=) (
-            select c.visitor_id
-            from visitor_identity.channel_identity as c
-            where c.account operator(pg_catalog.=) $1
-                and c.channel_user_id operator(pg_catalog.=) $4
-                and c.channel_type operator(pg_catalog.=) $2
-                and c.channel_id operator(pg_catalog.=) $3
-        )
-    for key share"
-);
-
 /// The facts of a chat row whose visitor is known by one identifier and is not to change, read by the lock that the row
 /// needs anyway. None: there is more to it, or the row was superseded, forgotten or claimed meanwhile.
 pub fn lock_known(account: &str, request: &Request) -> Result<Option<Facts>, IdentityError> {
-    let (rows, by_provided) = match (&request.provided, &request.channel) {
-        (Some(provided), None) => {
-            let values = [
-                Value::Text(Some(account)),
-                Value::Text(Some(provided)),
-                Value::Uuid(request.cookie),
-            ];
-            let rows = SHARE_BY_PROVIDED.with(|statement| statement.run(Mode::Write, &values))?;
-            (rows, true)
-        }
-        (None, Some(key)) => {
-            let values = channel_values(account, key);
-            let rows = SHARE_BY_CHANNEL.with(|statement| statement.run(Mode::Write, &values))?;
-            (rows, false)
-        }
-        _ => return Ok(None),
+    let known = match (bound(account, request), &request.provided, &request.channel) {
+        (Some(held), ..) => Some(held),
+        (None, Some(provided), None) => bound_to_provided(Mode::Write, account, provided)?.0,
+        (None, None, Some(key)) => bound_to_channel(Mode::Write, account, key)?,
+        _ => None,
     };
-    let stands = |visitor: &Visitor| !visitor.forgotten && visitor.claimed_by.is_none();
-    let Some(found) = visitor(&rows, 2)
+    let by_provided = request.provided.is_some();
+    let Some(known) = known.filter(|id| !by_provided || request.cookie.is_none_or(|c| c == *id))
+    else {
+        return Ok(None);
+    };
+    let stands = |row: &LockedVisitor| {
+        row.superseded_by.is_none() && !row.visitor.forgotten && row.visitor.claimed_by.is_none()
+    };
+    let Some(found) = lock_visitor(account, known, Lock::Share)?
         .filter(stands)
-        .filter(|_| rows.uuid(0, 1).is_none())
+        .map(|row| row.visitor)
     else {
         return Ok(None);
     };
@@ -591,6 +654,22 @@ pub fn lock_visitor(
     visitor_id: Uuid,
     lock: Lock,
 ) -> Result<Option<LockedVisitor>, IdentityError> {
+    if lock == Lock::Share {
+        if let Some(row) = held(account, visitor_id) {
+            return Ok(Some(row));
+        }
+        let key = [Key::Text(account), Key::Uuid(visitor_id)];
+        match VISITORS.with(|table| table.share(&key, visitor_row)) {
+            Seen::Row(found) => {
+                if let Some(row) = found {
+                    hold(account, visitor_id, row);
+                }
+                return Ok(found);
+            }
+            Seen::NoRow => return Ok(None),
+            Seen::CannotTell => {}
+        }
+    }
     let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor_id))];
     let rows = match lock {
         Lock::Share => SHARE_VISITOR.with(|statement| statement.run(Mode::Write, &values)),
@@ -600,10 +679,15 @@ pub fn lock_visitor(
             TAKE_STANDING_VISITOR.with(|statement| statement.run(Mode::Write, &values))
         }
     }?;
-    Ok(visitor(&rows, 2).map(|visitor| LockedVisitor {
+    Ok(locked_visitor(&rows))
+}
+
+/// A visitor's row as the first row of a statement has it.
+fn locked_visitor(rows: &Rows) -> Option<LockedVisitor> {
+    visitor(rows, 2).map(|visitor| LockedVisitor {
         superseded_by: rows.uuid(0, 1),
         visitor,
-    }))
+    })
 }
 
 statement!(
@@ -766,15 +850,13 @@ pub fn still_bound(
     let Some(provided) = request.provided.as_deref() else {
         return Ok(true);
     };
-    if computed_id(policy, request, Target::FromProvided, 0) == Some(visitor_id) {
+    if bound(&policy.account, request) == Some(visitor_id)
+        || computed_id(policy, request, Target::FromProvided, 0) == Some(visitor_id)
+    {
         return Ok(true);
     }
-    let values = [
-        Value::Text(Some(&policy.account)),
-        Value::Text(Some(provided)),
-    ];
-    let rows = BY_PROVIDED.with(|statement| statement.run(Mode::NewestReadOnly, &values))?;
-    Ok(rows.uuid(0, 1) == Some(visitor_id))
+    let (bound, _) = bound_to_provided(Mode::NewestReadOnly, &policy.account, provided)?;
+    Ok(bound == Some(visitor_id))
 }
 
 /// Binds a channel user id to a visitor that is locked. False: somebody else bound it first.

@@ -4,6 +4,7 @@
 //! Lock order, every path (notes on concurrency, section 7): chat rows the caller holds, elections of anonymous
 //! candidates sorted, visitor rows sorted, chats of the candidates, new bindings, moves, log.
 
+use super::held::hold_binding;
 use super::identity::{
     bind_channel, bind_target, facts, insert_visitor, lock_known, lock_visitor, name_alias,
     repoint_channel, seat, still_bound, try_election, wait_for_election, Lock, LockedVisitor, Seat,
@@ -435,6 +436,7 @@ pub fn prepare(
             let decision = decide(policy, request, &known, &[]);
             if let (Target::Known(visitor_id), false) = (decision.target, decision.writes()) {
                 if still_bound(policy, request, visitor_id)? {
+                    hold_binding(account, request, visitor_id);
                     return Ok(Prepared::of(visitor_id, decision));
                 }
             }

@@ -148,6 +148,7 @@ impl Statement {
 
     /// Runs the statement. Call it inside [`connect`]. `values` have the same number and kinds at every call.
     pub fn run(&self, mode: Mode, values: &[Value<'_>]) -> Result<Rows, IdentityError> {
+        open_connection()?;
         let plan = self.plan(values)?;
         let mut datums = Vec::with_capacity(values.len());
         let mut nulls = Vec::with_capacity(values.len());
@@ -233,6 +234,7 @@ impl Portions {
     pub fn open(text: String, role: pg_sys::Oid) -> Result<Self, IdentityError> {
         let text = CString::new(text)
             .map_err(|_| IdentityError::Internal("a statement contains NUL".into()))?;
+        open_connection()?;
         as_role(role, || {
             // SAFETY: inside an SPI connection; the text lives through the call; the portal keeps a copy of the plan, and
             // its name is copied at once.
@@ -259,6 +261,7 @@ impl Portions {
     /// The next rows; none at the end, which closes the query. One that is not read to its end is closed by the end of
     /// the transaction.
     pub fn read(&self, count: i64) -> Result<Rows, IdentityError> {
+        open_connection()?;
         // SAFETY: inside an SPI connection; the portal is looked up by its name, because a rolled back subtransaction
         // may have closed it.
         as_role(self.role, || unsafe {
@@ -322,13 +325,54 @@ impl Rows {
     }
 }
 
-/// Runs `body` inside an SPI connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Connection {
+    /// No call is under way.
+    None,
+    /// The call has run no statement yet.
+    AtFirstStatement,
+    Open,
+}
+
+thread_local! {
+    static CONNECTION: Cell<Connection> = const { Cell::new(Connection::None) };
+}
+
+/// Lets `body` run statements: its SPI connection is opened by the first of them, because a call about somebody known
+/// needs none. A trigger that a statement fires has a connection of its own.
 pub fn connect<R>(body: impl FnOnce() -> Result<R, IdentityError>) -> Result<R, IdentityError> {
-    pgrx::Spi::connect(|_| body())
+    struct Leave(Connection);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            if CONNECTION.replace(self.0) == Connection::Open {
+                // SAFETY: opened by `open_connection` since; also while an error unwinds, before it aborts the transaction.
+                unsafe { pg_sys::SPI_finish() };
+            }
+        }
+    }
+    let _leave = Leave(CONNECTION.replace(Connection::AtFirstStatement));
+    body()
+}
+
+fn open_connection() -> Result<(), IdentityError> {
+    match CONNECTION.get() {
+        Connection::Open => Ok(()),
+        Connection::AtFirstStatement => {
+            // SAFETY: inside a transaction; finished when `connect` ends.
+            if unsafe { pg_sys::SPI_connect() } != pg_sys::SPI_OK_CONNECT as i32 {
+                return Err(IdentityError::Internal("no connection to SPI".into()));
+            }
+            CONNECTION.set(Connection::Open);
+            Ok(())
+        }
+        Connection::None => Err(IdentityError::Internal(
+            "a statement outside of a connection".into(),
+        )),
+    }
 }
 
 /// Whether the active snapshot shows everything that this transaction has written.
-fn own_work_is_visible() -> bool {
+pub fn own_work_is_visible() -> bool {
     // SAFETY: plain reads of backend-local state; a snapshot is active while a function runs.
     unsafe {
         pg_sys::ActiveSnapshotSet()

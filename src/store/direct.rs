@@ -1,0 +1,535 @@
+//! Reads, and locks, one row of an identity table by its primary key from the index itself, without a statement.
+//! May touch: `visitor`, `provided_identity`, `channel_identity`, by PostgreSQL's index and table interfaces; changes nothing.
+//!
+//! Starting and ending the executor costs more than finding the row. What a statement would look after is looked after
+//! here: the snapshot, the locks of the table and the index, serializable conflicts (in the interfaces themselves). Where a
+//! statement would do more than this (a partitioned, distributed or inherited table, row security that binds the current
+//! user, another index or collation than the extension made), the answer is that it cannot be told, and the caller runs
+//! his statement.
+
+use super::spi::{is_read_only, own_work_is_visible, to_pg, Mode};
+use crate::settings;
+use pgrx::datum::{FromDatum, IntoDatum};
+use pgrx::pg_sys;
+use std::cell::Cell;
+use std::ffi::CStr;
+use uuid::Uuid;
+
+/// The most columns a primary key read here has.
+const MOST_KEY_COLUMNS: usize = 4;
+/// The most columns that are read of a row.
+const MOST_COLUMNS: usize = 5;
+
+const UUID_BTREE_FAM_OID: pg_sys::Oid = pg_sys::Oid::from_u32(2968);
+
+/// A value of the key.
+#[derive(Debug, Clone, Copy)]
+pub enum Key<'a> {
+    Text(&'a str),
+    Uuid(Uuid),
+}
+
+/// What a column of the key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyType {
+    Text,
+    Uuid,
+}
+
+/// What came of looking for a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen<R> {
+    Row(R),
+    NoRow,
+    /// A statement has to be asked.
+    CannotTell,
+}
+
+/// A table of the extension and its primary key, by their names.
+pub struct KeyedTable {
+    name: &'static CStr,
+    primary_key: &'static CStr,
+    key: &'static [(&'static CStr, KeyType)],
+    columns: &'static [&'static CStr],
+    known: Cell<Known>,
+}
+
+/// What was found out about the table, until the catalog changes.
+#[derive(Clone, Copy)]
+enum Known {
+    Nothing,
+    /// As of the change of the catalog with this number.
+    Statement(u64),
+    Index(Place, u64),
+}
+
+/// Where the row is to be looked for.
+#[derive(Clone, Copy)]
+struct Place {
+    table: pg_sys::Oid,
+    index: pg_sys::Oid,
+    /// The numbers of the columns that are read.
+    columns: [i16; MOST_COLUMNS],
+    last_column: i16,
+}
+
+thread_local! {
+    /// The number of the last change of the catalog that concerned the tables read here.
+    static CHANGES: Cell<u64> = const { Cell::new(1) };
+    static WATCHED: Cell<[pg_sys::Oid; 8]> = const { Cell::new([pg_sys::InvalidOid; 8]) };
+}
+
+/// Receives cache invalidations. Called by PostgreSQL at moments when no table may be read: it only takes a note.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn relation_changed(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
+    if relation == pg_sys::InvalidOid || WATCHED.get().contains(&relation) {
+        CHANGES.set(CHANGES.get().wrapping_add(1));
+        WATCHED.set([pg_sys::InvalidOid; 8]);
+    }
+}
+
+/// Registers the callback; called once, when the library is loaded.
+pub fn register() {
+    // SAFETY: a static function that lives as long as the backend; registered once.
+    unsafe {
+        pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::from(0));
+    }
+}
+
+fn watch(relation: pg_sys::Oid) {
+    let mut watched = WATCHED.get();
+    if watched.contains(&relation) {
+        return;
+    }
+    if let Some(free) = watched.iter_mut().find(|oid| **oid == pg_sys::InvalidOid) {
+        *free = relation;
+        WATCHED.set(watched);
+    }
+}
+
+/// The columns of a row that was found, in the order in which the table names them.
+pub struct Columns<'a> {
+    slot: &'a pg_sys::TupleTableSlot,
+    numbers: &'a [i16; MOST_COLUMNS],
+}
+
+impl Columns<'_> {
+    fn datum(&self, column: usize) -> Option<pg_sys::Datum> {
+        let number = usize::try_from(*self.numbers.get(column)?)
+            .ok()?
+            .checked_sub(1)?;
+        // SAFETY: the caller has deformed the slot up to the greatest of the numbers.
+        unsafe {
+            if *self.slot.tts_isnull.add(number) {
+                None
+            } else {
+                Some(*self.slot.tts_values.add(number))
+            }
+        }
+    }
+
+    /// A uuid.
+    pub fn uuid(&self, column: usize) -> Option<Uuid> {
+        let datum = self.datum(column)?;
+        // SAFETY: of a uuid column: sixteen bytes in the slot, which outlives this call.
+        unsafe { pgrx::Uuid::from_datum(datum, false).map(super::spi::from_pg) }
+    }
+
+    /// A truth value; NULL is false.
+    pub fn truth(&self, column: usize) -> bool {
+        self.datum(column).is_some_and(|datum| datum.value() != 0)
+    }
+
+    /// Whether there is a value at all.
+    pub fn is_given(&self, column: usize) -> bool {
+        self.datum(column).is_some()
+    }
+}
+
+impl KeyedTable {
+    /// `key`: the columns of the primary key in its order; `columns`: those that are read.
+    pub const fn new(
+        name: &'static CStr,
+        primary_key: &'static CStr,
+        key: &'static [(&'static CStr, KeyType)],
+        columns: &'static [&'static CStr],
+    ) -> Self {
+        Self {
+            name,
+            primary_key,
+            key,
+            columns,
+            known: Cell::new(Known::Nothing),
+        }
+    }
+
+    /// The row of a key, as a statement in this mode would see it.
+    pub fn read<R>(
+        &self,
+        mode: Mode,
+        key: &[Key<'_>],
+        row: impl FnOnce(&Columns<'_>) -> R,
+    ) -> Seen<R> {
+        let Some(place) = self.place() else {
+            return Seen::CannotTell;
+        };
+        let snapshot = match mode {
+            Mode::ReadOnly => Snapshot::Active,
+            Mode::OwnWork if own_work_is_visible() => Snapshot::Active,
+            _ if is_in_parallel() => return Seen::CannotTell,
+            Mode::OwnWork | Mode::Write => Snapshot::of_new_statement(),
+            Mode::NewestReadOnly => Snapshot::newest(),
+            Mode::Newest => return Seen::CannotTell,
+        };
+        let seen = self.look(&place, key, row, None);
+        drop(snapshot);
+        seen
+    }
+
+    /// The row of a key, locked FOR KEY SHARE, waiting if need be: its columns are those of the version that is locked.
+    /// A row that was changed meanwhile is left to the statement, which goes on to the newest version or raises 40001.
+    pub fn share<R>(&self, key: &[Key<'_>], row: impl FnOnce(&Columns<'_>) -> R) -> Seen<R> {
+        if is_read_only() {
+            return Seen::CannotTell;
+        }
+        let Some(place) = self.place() else {
+            return Seen::CannotTell;
+        };
+        let snapshot = Snapshot::of_new_statement();
+        let lock = pg_sys::LockTupleMode::LockTupleKeyShare;
+        let seen = self.look(&place, key, row, Some(lock));
+        drop(snapshot);
+        seen
+    }
+
+    /// Where to look, if a look suffices.
+    fn place(&self) -> Option<Place> {
+        if !settings::reads_directly() {
+            return None;
+        }
+        let now = CHANGES.get();
+        match self.known.get() {
+            Known::Index(place, then) if then == now => Some(place),
+            Known::Statement(then) if then == now => None,
+            _ => {
+                // Of before the look: a change that arrives meanwhile makes it out of date.
+                let place = self.find_place();
+                self.known.set(match place {
+                    Some(place) => Known::Index(place, now),
+                    None => Known::Statement(now),
+                });
+                place
+            }
+        }
+    }
+
+    fn find_place(&self) -> Option<Place> {
+        // SAFETY: inside a transaction. The names are constants; relations are opened with a lock that stays until the
+        // transaction ends and closed again; what they point to is read while they are open.
+        unsafe {
+            let schema = pg_sys::get_namespace_oid(c"visitor_identity".as_ptr(), true);
+            let table = pg_sys::get_relname_relid(self.name.as_ptr(), schema);
+            let index = pg_sys::get_relname_relid(self.primary_key.as_ptr(), schema);
+            if table == pg_sys::InvalidOid || index == pg_sys::InvalidOid {
+                return None;
+            }
+            watch(table);
+            watch(index);
+            if pg_sys::get_extension_oid(c"citus".as_ptr(), true) != pg_sys::InvalidOid {
+                return None;
+            }
+            let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+            let keep = pg_sys::NoLock as pg_sys::LOCKMODE;
+            let relation = pg_sys::try_table_open(table, lock);
+            if relation.is_null() {
+                return None;
+            }
+            let mut place = None;
+            if is_plain_table(relation) && self.has_primary_key(relation, index) {
+                let descriptor = (*relation).rd_att;
+                let mut columns = [0; MOST_COLUMNS];
+                let mut last_column = 0;
+                let mut all_there = true;
+                for (column, name) in columns.iter_mut().zip(self.columns) {
+                    let number = pg_sys::SPI_fnumber(descriptor, name.as_ptr());
+                    *column = i16::try_from(number).unwrap_or(0);
+                    last_column = last_column.max(*column);
+                    all_there &= *column > 0;
+                }
+                place = all_there.then_some(Place {
+                    table,
+                    index,
+                    columns,
+                    last_column,
+                });
+            }
+            pg_sys::table_close(relation, keep);
+            place
+        }
+    }
+
+    /// Whether the index is the primary key, of exactly these columns, compared byte by byte.
+    ///
+    /// # Safety
+    /// `relation` is open.
+    unsafe fn has_primary_key(&self, relation: pg_sys::Relation, index: pg_sys::Oid) -> bool {
+        let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+        // SAFETY: the caller has locked the table, so that the index found by its name stays; of an index relation the
+        // index form and, for each key column, the family and the collation are there.
+        unsafe {
+            let opened = pg_sys::try_relation_open(index, lock);
+            if opened.is_null() {
+                return false;
+            }
+            let is_index = (*(*opened).rd_rel).relkind == pg_sys::RELKIND_INDEX as std::ffi::c_char
+                && (*(*opened).rd_rel).relam == pg_sys::BTREE_AM_OID
+                && !(*opened).rd_index.is_null();
+            let mut fits = is_index;
+            if is_index {
+                let form = &*(*opened).rd_index;
+                fits = form.indrelid == (*relation).rd_id
+                    && form.indisprimary
+                    && form.indisvalid
+                    && form.indisready
+                    && form.indislive
+                    && !form.indcheckxmin
+                    && form.indimmediate
+                    && usize::try_from(form.indnkeyatts) == Ok(self.key.len())
+                    && self.key.len() <= MOST_KEY_COLUMNS;
+                for (position, (name, key_type)) in self.key.iter().enumerate() {
+                    if !fits {
+                        break;
+                    }
+                    let column = *form.indkey.values.as_ptr().add(position);
+                    let family = *(*opened).rd_opfamily.add(position);
+                    let collation = *(*opened).rd_indcollation.add(position);
+                    let named = pg_sys::SPI_fnumber((*relation).rd_att, name.as_ptr());
+                    fits = named == i32::from(column)
+                        && match key_type {
+                            KeyType::Text => {
+                                family == pg_sys::TEXT_BTREE_FAM_OID
+                                    && collation == pg_sys::C_COLLATION_OID
+                            }
+                            KeyType::Uuid => family == UUID_BTREE_FAM_OID,
+                        };
+                }
+            }
+            pg_sys::relation_close(opened, pg_sys::NoLock as pg_sys::LOCKMODE);
+            fits
+        }
+    }
+
+    /// Looks with the active snapshot.
+    fn look<R>(
+        &self,
+        place: &Place,
+        key: &[Key<'_>],
+        row: impl FnOnce(&Columns<'_>) -> R,
+        lock: Option<pg_sys::LockTupleMode::Type>,
+    ) -> Seen<R> {
+        if key.len() != self.key.len() {
+            return Seen::CannotTell;
+        }
+        let table_lock = match lock {
+            None => pg_sys::AccessShareLock,
+            Some(_) => pg_sys::RowShareLock,
+        } as pg_sys::LOCKMODE;
+        let keep = pg_sys::NoLock as pg_sys::LOCKMODE;
+        let as_of = CHANGES.get();
+        // SAFETY: inside a transaction with an active snapshot. The relations are opened with a lock that stays until the
+        // transaction ends, as a statement's do, and what was found out about them is compared after that with the last
+        // change of the catalog. The scan and the slot live between here and their ends; an error gives them back with
+        // everything else of the transaction. The keys outlive the scan.
+        unsafe {
+            let relation = pg_sys::try_table_open(place.table, table_lock);
+            if relation.is_null() {
+                return Seen::CannotTell;
+            }
+            if CHANGES.get() != as_of || !is_open_to_current_user(relation) {
+                pg_sys::table_close(relation, keep);
+                return Seen::CannotTell;
+            }
+            let index =
+                pg_sys::index_open(place.index, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+            if CHANGES.get() != as_of {
+                pg_sys::index_close(index, keep);
+                pg_sys::table_close(relation, keep);
+                return Seen::CannotTell;
+            }
+            let mut keys = [pg_sys::ScanKeyData::default(); MOST_KEY_COLUMNS];
+            for (position, (entry, value)) in keys.iter_mut().zip(key).enumerate() {
+                let (equal, collation, datum) = match value {
+                    Key::Text(text) => {
+                        (pg_sys::F_TEXTEQ, pg_sys::C_COLLATION_OID, text.into_datum())
+                    }
+                    Key::Uuid(id) => (
+                        pg_sys::F_UUID_EQ,
+                        pg_sys::InvalidOid,
+                        to_pg(*id).into_datum(),
+                    ),
+                };
+                pg_sys::ScanKeyEntryInitialize(
+                    entry,
+                    0,
+                    position as pg_sys::AttrNumber + 1,
+                    pg_sys::BTEqualStrategyNumber as pg_sys::StrategyNumber,
+                    pg_sys::InvalidOid,
+                    collation,
+                    equal.into(),
+                    datum.unwrap_or(pg_sys::Datum::from(0)),
+                );
+            }
+            let slot = pg_sys::table_slot_create(relation, std::ptr::null_mut());
+            let scan = begin_scan(relation, index, key.len());
+            pg_sys::index_rescan(
+                scan,
+                keys.as_mut_ptr(),
+                key.len() as i32,
+                std::ptr::null_mut(),
+                0,
+            );
+            let found =
+                pg_sys::index_getnext_slot(scan, pg_sys::ScanDirection::ForwardScanDirection, slot);
+            let is_ours = match lock {
+                Some(mode) if found => lock_version(relation, slot, mode),
+                _ => true,
+            };
+            let seen = if !is_ours {
+                Seen::CannotTell
+            } else if found {
+                if i32::from((*slot).tts_nvalid) < i32::from(place.last_column) {
+                    pg_sys::slot_getsomeattrs_int(slot, i32::from(place.last_column));
+                }
+                Seen::Row(row(&Columns {
+                    slot: &*slot,
+                    numbers: &place.columns,
+                }))
+            } else {
+                Seen::NoRow
+            };
+            pg_sys::index_endscan(scan);
+            pg_sys::ExecDropSingleTupleTableSlot(slot);
+            pg_sys::index_close(index, keep);
+            pg_sys::table_close(relation, keep);
+            seen
+        }
+    }
+}
+
+/// # Safety
+/// Both relations are open, and a snapshot is active.
+unsafe fn begin_scan(
+    relation: pg_sys::Relation,
+    index: pg_sys::Relation,
+    keys: usize,
+) -> pg_sys::IndexScanDesc {
+    // SAFETY: the caller's promise.
+    unsafe {
+        pg_sys::index_beginscan(
+            relation,
+            index,
+            pg_sys::GetActiveSnapshot(),
+            #[cfg(feature = "pg18")]
+            std::ptr::null_mut(),
+            keys as i32,
+            0,
+        )
+    }
+}
+
+/// Locks the version in the slot. False: it is not the newest one, or it was changed by this very command.
+///
+/// # Safety
+/// The slot holds a row of the relation, which is open, and a snapshot is active.
+unsafe fn lock_version(
+    relation: pg_sys::Relation,
+    slot: *mut pg_sys::TupleTableSlot,
+    mode: pg_sys::LockTupleMode::Type,
+) -> bool {
+    // SAFETY: the caller's promise; the lock's failure is written before it is read.
+    unsafe {
+        let Some(lock) = (*relation).rd_tableam.as_ref().and_then(|am| am.tuple_lock) else {
+            return false;
+        };
+        let mut failure = pg_sys::TM_FailureData::default();
+        let mut version = (*slot).tts_tid;
+        let result = lock(
+            relation,
+            &mut version,
+            pg_sys::GetActiveSnapshot(),
+            slot,
+            pg_sys::GetCurrentCommandId(false),
+            mode,
+            pg_sys::LockWaitPolicy::LockWaitBlock,
+            pg_sys::TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS as u8,
+            &mut failure,
+        );
+        result == pg_sys::TM_Result::TM_Ok && !failure.traversed
+    }
+}
+
+fn is_in_parallel() -> bool {
+    // SAFETY: a plain read of backend-local state.
+    unsafe { pg_sys::IsInParallelMode() }
+}
+
+/// Whether the table is what the extension made: an ordinary one, without children.
+///
+/// # Safety
+/// The relation is open.
+unsafe fn is_plain_table(relation: pg_sys::Relation) -> bool {
+    // SAFETY: the caller's promise.
+    let form = unsafe { &*(*relation).rd_rel };
+    form.relkind == pg_sys::RELKIND_RELATION as std::ffi::c_char
+        && form.relam == pg_sys::HEAP_TABLE_AM_OID
+        && !form.relhassubclass
+}
+
+/// Whether the current user is the table's owner, whom row security does not bind.
+///
+/// # Safety
+/// The relation is open.
+unsafe fn is_open_to_current_user(relation: pg_sys::Relation) -> bool {
+    // SAFETY: the caller's promise; a plain read of backend-local state.
+    unsafe {
+        let form = &*(*relation).rd_rel;
+        form.relowner == pg_sys::GetUserId() && !form.relforcerowsecurity
+    }
+}
+
+/// The snapshot that a look is made with, active until it is dropped.
+enum Snapshot {
+    /// The caller's own.
+    Active,
+    Pushed,
+}
+
+impl Snapshot {
+    /// A new snapshot at READ COMMITTED, the transaction's above it; both show what this transaction has done.
+    fn of_new_statement() -> Self {
+        // SAFETY: inside a transaction that is no part of a parallel query; popped when this is dropped, or by the end of
+        // the (sub)transaction.
+        unsafe {
+            pg_sys::CommandCounterIncrement();
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        }
+        Self::Pushed
+    }
+
+    /// The newest at every level.
+    fn newest() -> Self {
+        // SAFETY: as above.
+        unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
+        Self::Pushed
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        // While an error unwinds, the end of the (sub)transaction pops it.
+        if matches!(self, Self::Pushed) && !std::thread::panicking() {
+            // SAFETY: pushed above, and everything pushed later was popped before.
+            unsafe { pg_sys::PopActiveSnapshot() }
+        }
+    }
+}
