@@ -2,7 +2,7 @@
 # PG_CONFIG=… chooses another PostgreSQL than Debian's 15.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build install demo demo-stop test torture fuzz bench clean
+.PHONY: help setup build install demo demo-stop test torture fuzz bench bench-instructions clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -37,10 +37,14 @@ fuzz: ## arbitrary input for every parser (CASES= SEED= TARGETS="name …" GUIDE
 bench: setup ## measure the speed, side by side with PL/pgSQL and bare tables
 	@bench/run
 
+bench-instructions: setup ## count the instructions of a call: the same on every machine and under any load (wants valgrind)
+	@bench/instructions
+
 clean: ## remove everything built here, the tools too, and the private clusters
 	@scripts/cluster destroy demo
 	@scripts/cluster destroy test
 	@scripts/cluster destroy bench
+	@scripts/cluster destroy profile
 	@scripts/cluster destroy torture
 	@scripts/cluster destroy torturecrash
 	rm -rf target

@@ -262,15 +262,19 @@ impl Call {
 
 fn remember(
     shape: &RowShape,
-    key: Vec<String>,
+    key: impl FnOnce() -> Vec<String>,
     account: &str,
     left: Option<Uuid>,
     prepared: Prepared,
     reason: Reason,
 ) {
     let left = left.filter(|left| *left != prepared.visitor_id);
-    let row = (shape.table.relation, key);
-    if left.is_none() && prepared.is_complete() {
+    let is_done = left.is_none() && prepared.is_complete();
+    if is_done && DECIDED.with(|all| all.borrow().is_empty()) {
+        return;
+    }
+    let row = (shape.table.relation, key());
+    if is_done {
         // An earlier row of this key was dropped after it was decided: what it showed must not be carried out by us.
         DECIDED.with(|all| all.borrow_mut().remove(&row));
         return;
@@ -332,7 +336,7 @@ fn moves_on(shape: &RowShape, key: Vec<String>, account: &str, left: Uuid, prepa
     if !decided_before {
         remember(
             shape,
-            row.1,
+            || row.1,
             account,
             Some(left),
             prepared,
@@ -380,7 +384,7 @@ fn before_insert(call: &Call, shape: &RowShape) -> Result<Settled, IdentityError
         let visitor = prepared.visitor_id;
         remember(
             shape,
-            row.key(shape, &account),
+            || row.key(shape, &account),
             &account,
             None,
             prepared,
@@ -506,7 +510,7 @@ fn before_update(
             let visitor = prepared.visitor_id;
             remember(
                 shape,
-                row.key(shape, &account),
+                || row.key(shape, &account),
                 &account,
                 left,
                 prepared,
