@@ -5,7 +5,7 @@
 .PHONY: help setup build install demo demo-stop test torture fuzz bench bench-instructions clean
 
 help: ## this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
 
 setup: ## install what is missing: PostgreSQL 15 and its headers, clang, cargo-pgrx
 	@scripts/setup
