@@ -7,6 +7,8 @@ use crate::error::IdentityError;
 use crate::resolution::{
     computed_id, holder_of_computed_id, ChannelKey, Facts, Holder, Policy, Request, Target, Visitor,
 };
+use pgrx::datum::IntoDatum;
+use pgrx::pg_sys;
 use std::collections::{BTreeMap, HashSet};
 use std::mem::ManuallyDrop;
 use uuid::Uuid;
@@ -435,6 +437,53 @@ pub fn lock_known(account: &str, request: &Request) -> Result<Option<Facts>, Ide
     }))
 }
 
+statement!(
+    LOGIN,
+    "select p.visitor_id, p.verified_at is not null,
+        k.superseded_by, k.visitor_id, k.identified, k.claimed_by, k.forgotten
+    from (select) as request
+    left join visitor_identity.provided_identity as p
+        on p.account operator(pg_catalog.=) $1
+        and p.provided_visitor_id operator(pg_catalog.=) $2
+    left join visitor_identity.visitor as k
+        on k.account operator(pg_catalog.=) $1
+        and k.visitor_id operator(pg_catalog.=) $3"
+);
+
+/// The facts of a provided id that came with a cookie, where there is no more to them than two rows. None: the cookie was
+/// superseded or claimed, or something is owed.
+fn facts_of_login(
+    mode: Mode,
+    account: &str,
+    request: &Request,
+) -> Result<Option<Facts>, IdentityError> {
+    let (Some(provided), None, Some(cookie)) =
+        (&request.provided, &request.channel, request.cookie)
+    else {
+        return Ok(None);
+    };
+    if super::policy::is_anything_owed()? {
+        return Ok(None);
+    }
+    let values = [
+        Value::Text(Some(account)),
+        Value::Text(Some(provided)),
+        Value::Uuid(Some(cookie)),
+    ];
+    let rows = LOGIN.with(|statement| statement.run(mode, &values))?;
+    let cookie = visitor(&rows, 4);
+    let is_superseded = rows.uuid(0, 3).is_some();
+    if is_superseded || cookie.is_some_and(|visitor| visitor.claimed_by.is_some()) {
+        return Ok(None);
+    }
+    Ok(Some(Facts {
+        provided: rows.uuid(0, 1),
+        provided_verified: rows.truth(0, 2),
+        cookie,
+        ..Facts::default()
+    }))
+}
+
 /// Reads all facts about a request in one statement.
 fn all_facts(mode: Mode, account: &str, request: &Request) -> Result<Facts, IdentityError> {
     let given = [
@@ -444,6 +493,9 @@ fn all_facts(mode: Mode, account: &str, request: &Request) -> Result<Facts, Iden
     ];
     if given == [false; 3] {
         return Ok(Facts::default());
+    }
+    if let Some(known) = facts_of_login(mode, account, request)? {
+        return Ok(known);
     }
     let key = request.channel.as_ref();
     let values = [
@@ -606,25 +658,82 @@ pub fn lock_visitor(
     }))
 }
 
+// The rows are locked in the order of the locking clauses.
 statement!(
-    TRY_ELECTION,
-    "select pg_catalog.pg_try_advisory_xact_lock($1)"
+    TAKE_AND_SHARE,
+    "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten,
+        c.superseded_by, c.visitor_id, c.identified, c.claimed_by, c.forgotten
+    from visitor_identity.visitor as v
+    cross join visitor_identity.visitor as c
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2
+        and v.superseded_by is null
+        and c.account operator(pg_catalog.=) $1
+        and c.visitor_id operator(pg_catalog.=) $3
+    for update of v
+    for key share of c"
 );
-statement!(WAIT_ELECTION, "select pg_catalog.pg_advisory_xact_lock($1)");
+
+statement!(
+    SHARE_AND_TAKE,
+    "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten,
+        c.superseded_by, c.visitor_id, c.identified, c.claimed_by, c.forgotten
+    from visitor_identity.visitor as v
+    cross join visitor_identity.visitor as c
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2
+        and v.superseded_by is null
+        and c.account operator(pg_catalog.=) $1
+        and c.visitor_id operator(pg_catalog.=) $3
+    for key share of c
+    for update of v"
+);
+
+/// Takes one standing visitor and shares another, in the order of their ids, by one statement. Both rows are as they are
+/// after the locks were granted. None: one of them is superseded by now, or there is no such visitor; then it is not
+/// known which of the two is locked.
+pub fn take_and_share(
+    account: &str,
+    taken: Uuid,
+    shared: Uuid,
+) -> Result<Option<(LockedVisitor, LockedVisitor)>, IdentityError> {
+    let values = [
+        Value::Text(Some(account)),
+        Value::Uuid(Some(taken)),
+        Value::Uuid(Some(shared)),
+    ];
+    let rows = if taken < shared {
+        TAKE_AND_SHARE.with(|statement| statement.run(Mode::Write, &values))
+    } else {
+        SHARE_AND_TAKE.with(|statement| statement.run(Mode::Write, &values))
+    }?;
+    let locked = |column| {
+        visitor(&rows, column + 1).map(|visitor| LockedVisitor {
+            superseded_by: rows.uuid(0, column),
+            visitor,
+        })
+    };
+    Ok(locked(1).zip(locked(6)))
+}
 
 /// Elects this transaction as the one that rebinds the visitor, without waiting. False: another one is it.
-pub fn try_election(key: i64) -> Result<bool, IdentityError> {
-    let values = [Value::Int8(Some(key))];
-    Ok(TRY_ELECTION
-        .with(|statement| statement.run(Mode::Write, &values))?
-        .truth(0, 1))
+pub fn try_election(key: i64) -> bool {
+    // SAFETY: a function of PostgreSQL that takes one bigint and is never NULL; it only touches the lock table.
+    unsafe {
+        pgrx::direct_function_call::<bool>(
+            pg_sys::pg_try_advisory_xact_lock_int8,
+            &[key.into_datum()],
+        )
+    }
+    .unwrap_or(false)
 }
 
 /// The same, waiting until the other transaction ends.
-pub fn wait_for_election(key: i64) -> Result<(), IdentityError> {
-    let values = [Value::Int8(Some(key))];
-    WAIT_ELECTION.with(|statement| statement.run(Mode::Write, &values))?;
-    Ok(())
+pub fn wait_for_election(key: i64) {
+    // SAFETY: as above.
+    unsafe {
+        pgrx::direct_function_call::<()>(pg_sys::pg_advisory_xact_lock_int8, &[key.into_datum()]);
+    }
 }
 
 statement!(

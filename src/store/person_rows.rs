@@ -81,7 +81,13 @@ impl PersonRows {
                 from {name} as t
                 where {of_person}"
             )),
-            lock: RowLocks::over(owner, name, &of_person, &key, is_key_changed),
+            lock: RowLocks::over(
+                owner,
+                name,
+                &of_person,
+                &columns.key_order(),
+                is_key_changed,
+            ),
             // The whole row, also where the table has a column that is called t.
             read: Statement::over_table(format!(
                 "select coalesce(

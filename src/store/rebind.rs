@@ -3,10 +3,10 @@
 //!
 //! The caller holds the visitor's row FOR UPDATE and the target's FOR KEY SHARE (notes on concurrency, section 7).
 
-use super::attachment::{tables_holding, Kind, MovedKeys};
+use super::attachment::{tables_holding, Kind};
 use super::device::move_devices;
 use super::notification::{notify, Rebinding};
-use super::policy::announce_change;
+use super::policy::{announce_change, is_anything_owed};
 use super::spi::{transaction_snapshot_is_fixed, unless_unique_violation, Mode, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -101,6 +101,41 @@ impl Drop for Moving {
         MOVES.with(|moves| moves.borrow_mut().pop());
     }
 }
+
+// Nearly always nobody claimed him. The sub-selects tell what he has beside chats: he is taken, so that nobody adds to it
+// until we end, and what is not there needs no statement of its own.
+statement!(
+    SUPERSEDE_UNCLAIMED,
+    "update visitor_identity.visitor as v
+    set superseded_by = $3
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2
+        and v.superseded_by is null
+        and not v.identified
+        and not v.forgotten
+        and v.claimed_by is null
+    returning exists (
+        select
+        from visitor_identity.visitor as o
+        where o.account operator(pg_catalog.=) $1
+            and o.superseded_by operator(pg_catalog.=) $2
+    ), exists (
+        select
+        from visitor_identity.channel_identity as c
+        where c.account operator(pg_catalog.=) $1
+            and c.visitor_id operator(pg_catalog.=) $2
+    ), exists (
+        select
+        from visitor_identity.former_channel_identity as f
+        where f.account operator(pg_catalog.=) $1
+            and f.visitor_id operator(pg_catalog.=) $2
+    ), exists (
+        select
+        from visitor_identity.device as d
+        where d.account operator(pg_catalog.=) $1
+            and d.visitor_id operator(pg_catalog.=) $2
+    )"
+);
 
 statement!(
     SUPERSEDE,
@@ -239,12 +274,22 @@ statement!(
     LOG_KEYS,
     "insert into visitor_identity.rebind_row
         (account, rebind_id, moved_table, part, keys, of_visitor_table)
-    values ($1, $2, $3::pg_catalog.regclass, $4::pg_catalog.int4, $5::pg_catalog.jsonb, exists (
-        select
-        from visitor_identity.attached_table as t
-        where t.attached operator(pg_catalog.=) $3
-            and t.kind operator(pg_catalog.=) 'visitor'
-    ))"
+    values ($1, $2, $3::pg_catalog.regclass, $4::pg_catalog.int4, $5::pg_catalog.jsonb, $6)"
+);
+
+// Nearly always one table had rows that moved, and they fit into one part.
+statement!(
+    LOG_WITH_KEYS,
+    "with r as (
+        insert into visitor_identity.rebind
+            (account, kind, from_visitor_id, to_visitor_id, rebound_chats, reason, kept_rows, claimed_by)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)
+        returning rebind_id
+    )
+    insert into visitor_identity.rebind_row (account, rebind_id, moved_table, part, keys, of_visitor_table)
+    select $1, r.rebind_id, $9::pg_catalog.regclass, 0, $10::pg_catalog.jsonb, $11
+    from r
+    returning rebind_id"
 );
 
 // A row that left the visitor in the same transaction in which he was absorbed belongs to that rebinding.
@@ -446,19 +491,34 @@ pub fn absorb(
 ) -> Result<Absorbed, IdentityError> {
     let values = pair(account, from, to);
     let absorbed = attempt(account, from, to, || {
-        let superseded = SUPERSEDE.with(|statement| statement.run(Mode::Newest, &values))?;
-        if superseded.len() == 0 {
-            return Ok(Absorbed::NotFree);
-        }
-        let log = Entry {
+        let mut log = Entry {
             account,
             kind: "visitor",
             from,
             to,
-            claimed_by: superseded.uuid(0, 1),
+            claimed_by: None,
             reason: reason.name(),
         };
-        move_everything(&log, own_row).map(Absorbed::Done)
+        let unclaimed =
+            SUPERSEDE_UNCLAIMED.with(|statement| statement.run(Mode::Newest, &values))?;
+        let has = if unclaimed.len() == 1 {
+            Belongings {
+                pointers: unclaimed.truth(0, 1),
+                channels: unclaimed.truth(0, 2),
+                former_channels: unclaimed.truth(0, 3),
+                devices: unclaimed.truth(0, 4),
+                // An anonymous visitor has none.
+                provided: false,
+            }
+        } else {
+            let claimed = SUPERSEDE.with(|statement| statement.run(Mode::Newest, &values))?;
+            if claimed.len() == 0 {
+                return Ok(Absorbed::NotFree);
+            }
+            log.claimed_by = claimed.uuid(0, 1);
+            Belongings::UNKNOWN
+        };
+        move_everything(&log, has, own_row).map(Absorbed::Done)
     })?;
     match absorbed {
         Attempt::Done(absorbed) => Ok(absorbed),
@@ -492,7 +552,7 @@ pub fn merge(
             claimed_by: superseded.uuid(0, 1),
             reason,
         };
-        move_everything(&log, None).map(Some)
+        move_everything(&log, Belongings::UNKNOWN, None).map(Some)
     })?;
     match merged {
         Attempt::Done(merged) => Ok(merged),
@@ -515,22 +575,37 @@ struct Entry<'a> {
     reason: &'a str,
 }
 
+/// What a visitor may have beside rows in attached tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Belongings {
+    pointers: bool,
+    channels: bool,
+    former_channels: bool,
+    devices: bool,
+    provided: bool,
+}
+
+impl Belongings {
+    const UNKNOWN: Self = Self {
+        pointers: true,
+        channels: true,
+        former_channels: true,
+        devices: true,
+        provided: true,
+    };
+}
+
 /// Moves all that a visitor has who was superseded just now, and logs it.
 fn move_everything(
     entry: &Entry<'_>,
+    has: Belongings,
     own_row: Option<&MovedRow>,
 ) -> Result<Rebound, IdentityError> {
     let Entry {
         account, from, to, ..
     } = *entry;
     let values = pair(account, from, to);
-    let oids = TABLE_OIDS.with(|statement| statement.run(Mode::ReadOnly, &[]))?;
-    let oid = |column| {
-        oids.get::<pg_sys::Oid>(0, column)
-            .unwrap_or(pg_sys::InvalidOid)
-    };
-    let (visitors, channels, provided) = (oid(1), oid(2), oid(3));
-    let mut moved: Vec<(pg_sys::Oid, MovedKeys)> = Vec::new();
+    let mut moved: Vec<Moved> = Vec::new();
     // The chats first: whoever holds one may be waiting for an identifier.
     let (mut chats, mut kept) = (0, 0);
     for table in tables_holding(account)? {
@@ -547,51 +622,86 @@ fn move_everything(
                 done.moved
             }
         };
-        moved.extend(keys.into_iter().map(|keys| (table.relation, keys)));
+        let is_of_chats = table.is_of_chats();
+        moved.extend(keys.into_iter().map(|keys| Moved {
+            table: table.relation,
+            keys: keys.keys,
+            of_visitor_table: !is_of_chats,
+        }));
     }
-    for (table, statement) in [
-        (visitors, &COMPRESS_POINTERS),
-        (channels, &MOVE_CHANNELS),
-        (provided, &MOVE_PROVIDED),
+    for (has, table, statement) in [
+        (has.pointers, OwnTable::Visitor, &COMPRESS_POINTERS),
+        (has.channels, OwnTable::Channel, &MOVE_CHANNELS),
+        (has.provided, OwnTable::Provided, &MOVE_PROVIDED),
     ] {
-        let rows = statement.with(|statement| statement.run(Mode::Newest, &values))?;
-        if let Some(keys) = rows.get::<String>(0, 2) {
-            moved.push((
-                table,
-                MovedKeys {
-                    count: rows.number(0, 1),
-                    keys,
-                },
-            ));
+        if has {
+            let rows = statement.with(|statement| statement.run(Mode::Newest, &values))?;
+            if let Some(keys) = rows.get::<String>(0, 2) {
+                moved.push(Moved::of_ours(table, keys)?);
+            }
         }
     }
-    INHERIT_FORMER_CHANNELS.with(|statement| statement.run(Mode::Write, &values))?;
-    if let Some(keys) = move_devices(account, from, to)? {
-        moved.push((oid(5), keys));
+    if has.former_channels {
+        INHERIT_FORMER_CHANNELS.with(|statement| statement.run(Mode::Write, &values))?;
     }
-
+    if has.devices {
+        if let Some(keys) = move_devices(account, from, to)? {
+            moved.push(Moved::of_ours(OwnTable::Device, keys.keys)?);
+        }
+    }
     if let Some(row) = own_row {
         chats += 1;
-        moved.push((
-            row.table,
-            MovedKeys {
-                count: 1,
-                keys: row.keys.clone(),
-            },
-        ));
+        moved.push(Moved {
+            table: row.table,
+            keys: row.keys.clone(),
+            of_visitor_table: false,
+        });
     }
-    // After the moves: whoever yielded while they waited has said so by now.
-    settle(account, from)?;
-    let rebind_id = log(entry, chats, kept)?;
-    let mut part = 0;
-    let mut last = pg_sys::InvalidOid;
-    moved.sort_by_key(|(table, _)| table.to_u32());
-    for (table, keys) in &moved {
-        part = if *table == last { part + 1 } else { 0 };
-        last = *table;
-        log_keys(account, rebind_id, *table, part, &keys.keys)?;
+    // After the moves: whoever yielded while they waited has said so by now, also to this backend (the invalidation of a
+    // transaction arrives before its locks are free).
+    if is_anything_owed()? {
+        settle(account, from)?;
     }
+    moved.sort_by_key(|moved| moved.table.to_u32());
+    let rebind_id = log(entry, chats, kept, &moved)?;
     Ok(Rebound { rebind_id, chats })
+}
+
+/// Keys for the log.
+struct Moved {
+    table: pg_sys::Oid,
+    /// A JSON array.
+    keys: String,
+    of_visitor_table: bool,
+}
+
+impl Moved {
+    fn of_ours(table: OwnTable, keys: String) -> Result<Self, IdentityError> {
+        Ok(Self {
+            table: table.oid()?,
+            keys,
+            of_visitor_table: false,
+        })
+    }
+}
+
+/// The tables of the extension that the log or an announcement names; the number is the column of `TABLE_OIDS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OwnTable {
+    Visitor = 1,
+    Channel = 2,
+    Provided = 3,
+    Pending = 4,
+    Device = 5,
+}
+
+impl OwnTable {
+    fn oid(self) -> Result<pg_sys::Oid, IdentityError> {
+        TABLE_OIDS
+            .with(|statement| statement.run(Mode::ReadOnly, &[]))?
+            .get::<pg_sys::Oid>(0, self as i32)
+            .ok_or_else(|| IdentityError::Internal("a table of the extension is gone".into()))
+    }
 }
 
 /// One chat row that a trigger moved: its table and its key, as a JSON array of one.
@@ -621,16 +731,21 @@ pub fn log_row(
             claimed_by: None,
             reason: reason.name(),
         };
-        let rebind_id = log(&entry, 1, 0)?;
-        log_keys(account, rebind_id, row.table, 0, &row.keys)?;
+        let moved = Moved {
+            table: row.table,
+            keys: row.keys.clone(),
+            of_visitor_table: false,
+        };
+        log(&entry, 1, 0, &[moved])?;
     }
     Ok(())
 }
 
-/// Logs a rebinding with the chats that moved and the other rows that were kept.
-fn log(entry: &Entry<'_>, chats: i64, kept: i64) -> Result<i64, IdentityError> {
-    let values = [
-        Value::Text(Some(entry.account)),
+/// Logs a rebinding with the chats that moved, the other rows that were kept, and the keys, sorted by their tables.
+fn log(entry: &Entry<'_>, chats: i64, kept: i64, moved: &[Moved]) -> Result<i64, IdentityError> {
+    let account = Value::Text(Some(entry.account));
+    let [a, b, c, d, e, f, g, h] = [
+        account,
         Value::Text(Some(entry.kind)),
         Value::Uuid(Some(entry.from)),
         Value::Uuid(Some(entry.to)),
@@ -639,8 +754,34 @@ fn log(entry: &Entry<'_>, chats: i64, kept: i64) -> Result<i64, IdentityError> {
         Value::Int8(Some(kept)),
         Value::Uuid(entry.claimed_by),
     ];
-    let rows = LOG.with(|statement| statement.run(Mode::Write, &values))?;
-    let rebind_id = rows.number(0, 1);
+    let rebind_id = if let [only] = moved {
+        let (table, keys) = (Value::Oid(only.table), Value::Json(Some(&only.keys)));
+        let of_visitor_table = Value::Bool(only.of_visitor_table);
+        let values = [a, b, c, d, e, f, g, h, table, keys, of_visitor_table];
+        LOG_WITH_KEYS
+            .with(|statement| statement.run(Mode::Write, &values))?
+            .number(0, 1)
+    } else {
+        LOG.with(|statement| statement.run(Mode::Write, &[a, b, c, d, e, f, g, h]))?
+            .number(0, 1)
+    };
+    if moved.len() > 1 {
+        let mut part = 0;
+        let mut last = pg_sys::InvalidOid;
+        for moved in moved {
+            part = if moved.table == last { part + 1 } else { 0 };
+            last = moved.table;
+            let values = [
+                account,
+                Value::Int8(Some(rebind_id)),
+                Value::Oid(moved.table),
+                Value::Int8(Some(part)),
+                Value::Json(Some(&moved.keys)),
+                Value::Bool(moved.of_visitor_table),
+            ];
+            LOG_KEYS.with(|statement| statement.run(Mode::Write, &values))?;
+        }
+    }
     notify(&Rebinding {
         account: entry.account,
         rebind_id,
@@ -650,24 +791,6 @@ fn log(entry: &Entry<'_>, chats: i64, kept: i64) -> Result<i64, IdentityError> {
         rebound_chats: chats,
     })?;
     Ok(rebind_id)
-}
-
-fn log_keys(
-    account: &str,
-    rebind_id: i64,
-    table: pg_sys::Oid,
-    part: i64,
-    keys: &str,
-) -> Result<(), IdentityError> {
-    let values = [
-        Value::Text(Some(account)),
-        Value::Int8(Some(rebind_id)),
-        Value::Oid(table),
-        Value::Int8(Some(part)),
-        Value::Json(Some(keys)),
-    ];
-    LOG_KEYS.with(|statement| statement.run(Mode::Write, &values))?;
-    Ok(())
 }
 
 /// Claims an anonymous visitor for an identified one; its channel ids and devices point to the claimant, its chats stay.
@@ -683,10 +806,7 @@ pub fn claim(account: &str, visitor: Uuid, by: Uuid) -> Result<(), IdentityError
 
 /// Tells every backend, at commit, that debts were settled; that one was made, the table's trigger tells.
 pub(super) fn announce_debts() -> Result<(), IdentityError> {
-    let oids = TABLE_OIDS.with(|statement| statement.run(Mode::ReadOnly, &[]))?;
-    if let Some(table) = oids.get::<pg_sys::Oid>(0, 4) {
-        announce_change(table);
-    }
+    announce_change(OwnTable::Pending.oid()?);
     Ok(())
 }
 
