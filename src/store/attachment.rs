@@ -4,7 +4,7 @@
 use super::clash::{condition, unique_indexes, OnClash, UniqueIndex};
 use super::person_rows::PersonRows;
 use super::policy::{cached, watch};
-use super::row_lock::{LockedRows, RowLocks};
+use super::row_lock::{Found, LockedRows, RowLocks};
 use super::spi::{as_role, with_safe_search_path, Mode, Rows, Statement, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -57,13 +57,11 @@ impl Columns {
     }
 
     /// The order in which every path locks rows `t`.
-    pub fn key_order(&self) -> String {
-        let columns: Vec<String> = self
-            .key
+    pub fn key_order(&self) -> Vec<String> {
+        self.key
             .iter()
             .map(|column| format!("t.{}", quote_identifier(&column.name)))
-            .collect();
-        columns.join(", ")
+            .collect()
     }
 
     /// What a statement returns of the key of the rows `t`, from its second column on, for `written_key`.
@@ -106,7 +104,7 @@ impl Columns {
                 json.push(',');
             }
             if is_object {
-                json.push_str(&json_text(&column.written_as));
+                push_json_text(&column.written_as, json);
                 json.push(':');
             }
             match column.form {
@@ -116,11 +114,11 @@ impl Columns {
                 }
                 KeyForm::Uuid => {
                     let id = rows.uuid(row, place).ok_or_else(missing)?;
-                    json.push_str(&json_text(&id.to_string()));
+                    push_json_text(&id.to_string(), json);
                 }
                 KeyForm::Text | KeyForm::Other => {
                     let text = rows.get::<String>(row, place).ok_or_else(missing)?;
-                    json.push_str(&json_text(&text));
+                    push_json_text(&text, json);
                 }
             }
         }
@@ -131,8 +129,16 @@ impl Columns {
     }
 }
 
-fn json_text(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+/// Appends a text as JSON. Nearly none has anything to escape.
+fn push_json_text(text: &str, json: &mut String) {
+    let is_plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    if text.bytes().all(is_plain) {
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
+    } else {
+        json.push_str(&serde_json::Value::from(text).to_string());
+    }
 }
 
 /// How a column of a key is written as JSON.
@@ -935,17 +941,35 @@ impl AttachedTable {
 
     /// Locks the visitor's chats, waiting for those that other transactions are changing.
     pub fn lock_chats(&self, account: &str, visitor: Uuid) -> Result<LockedRows, IdentityError> {
-        let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor))];
-        self.lock.take(&values)
+        self.lock
+            .take([Value::Text(Some(account)), Value::Uuid(Some(visitor))])
     }
 
-    /// Moves all chats of a visitor to another and tells which they were, in parts. Errors: 55000 when a trigger of the
-    /// application keeps a row where it is: then nothing may be superseded.
+    /// The visitor's chats, to be locked by `lock_found`; up to `most` of them.
+    pub fn find_chats(
+        &self,
+        account: &str,
+        visitor: Uuid,
+        most: i64,
+    ) -> Result<Found, IdentityError> {
+        let which = [Value::Text(Some(account)), Value::Uuid(Some(visitor))];
+        self.lock.find(which, Some(most))
+    }
+
+    /// Locks the chats that were found. None: one was changed meanwhile.
+    pub fn lock_found(&self, found: &Found) -> Option<LockedRows> {
+        self.lock.take_found(found)
+    }
+
+    /// Moves all chats of a visitor to another and tells which they were, in parts. `locked`: what of them is locked
+    /// already, since the visitor is taken. Errors: 55000 when a trigger of the application keeps a row where it is: then
+    /// nothing may be superseded.
     pub fn move_chats(
         &self,
         account: &str,
         from: Uuid,
         to: Uuid,
+        locked: Option<LockedRows>,
     ) -> Result<Vec<MovedKeys>, IdentityError> {
         let values = [
             Value::Text(Some(account)),
@@ -954,8 +978,12 @@ impl AttachedTable {
         ];
         let mut moved = Vec::new();
         let mut passes_for_nothing = 0;
+        let mut locked_before = locked.filter(|locked| !locked.waited);
         loop {
-            let locked = self.lock_chats(account, from)?;
+            let locked = match locked_before.take() {
+                Some(locked) => locked,
+                None => self.lock_chats(account, from)?,
+            };
             if locked.count == 0 {
                 return Ok(moved);
             }

@@ -438,16 +438,11 @@ pub fn lock_known(account: &str, request: &Request) -> Result<Option<Facts>, Ide
 }
 
 statement!(
-    LOGIN,
-    "select p.visitor_id, p.verified_at is not null,
-        k.superseded_by, k.visitor_id, k.identified, k.claimed_by, k.forgotten
-    from (select) as request
-    left join visitor_identity.provided_identity as p
-        on p.account operator(pg_catalog.=) $1
-        and p.provided_visitor_id operator(pg_catalog.=) $2
-    left join visitor_identity.visitor as k
-        on k.account operator(pg_catalog.=) $1
-        and k.visitor_id operator(pg_catalog.=) $3"
+    BY_COOKIE_WITH_CLAIM,
+    "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten
+    from visitor_identity.visitor as v
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2"
 );
 
 /// The facts of a provided id that came with a cookie, where there is no more to them than two rows. None: the cookie was
@@ -465,17 +460,16 @@ fn facts_of_login(
     if super::policy::is_anything_owed()? {
         return Ok(None);
     }
-    let values = [
-        Value::Text(Some(account)),
-        Value::Text(Some(provided)),
-        Value::Uuid(Some(cookie)),
-    ];
-    let rows = LOGIN.with(|statement| statement.run(mode, &values))?;
-    let cookie = visitor(&rows, 4);
-    let is_superseded = rows.uuid(0, 3).is_some();
+    // Two statements of one probe each cost less than one that joins.
+    let values = [Value::Text(Some(account)), Value::Uuid(Some(cookie))];
+    let rows = BY_COOKIE_WITH_CLAIM.with(|statement| statement.run(mode, &values))?;
+    let cookie = visitor(&rows, 2);
+    let is_superseded = rows.uuid(0, 1).is_some();
     if is_superseded || cookie.is_some_and(|visitor| visitor.claimed_by.is_some()) {
         return Ok(None);
     }
+    let values = [Value::Text(Some(account)), Value::Text(Some(provided))];
+    let rows = BY_PROVIDED.with(|statement| statement.run(mode, &values))?;
     Ok(Some(Facts {
         provided: rows.uuid(0, 1),
         provided_verified: rows.truth(0, 2),
@@ -770,41 +764,21 @@ pub fn insert_visitor(account: &str, visitor_id: Uuid) -> Result<bool, IdentityE
     Ok(rows.len() == 1)
 }
 
-// One statement, visitor first: both tables get one row each, nothing is updated afterwards. Of two sessions that
-// compute the same id the second waits in the visitor's key for the first.
+// The visitor first, then the identifier, by a plain statement each: one for both has to keep the row of the first for
+// the second and costs more than that. Nothing is updated afterwards. Of two sessions that compute the same id the second
+// waits in the visitor's key for the first.
 statement!(
-    FIRST_SIGHT_PROVIDED,
-    "with v as (
-        insert into visitor_identity.visitor (account, visitor_id, identified)
-        values ($1, $3, true)
-        on conflict do nothing
-        returning visitor_id
-    ), i as (
-        insert into visitor_identity.provided_identity (account, provided_visitor_id, visitor_id)
-        select $1, $2, v.visitor_id
-        from v
-        on conflict do nothing
-        returning visitor_id
-    )
-    select exists (select from v), exists (select from i)"
+    INSERT_IDENTIFIED,
+    "insert into visitor_identity.visitor (account, visitor_id, identified)
+    values ($1, $2, true)
+    on conflict do nothing"
 );
 
 statement!(
-    FIRST_SIGHT_CHANNEL,
-    "with v as (
-        insert into visitor_identity.visitor (account, visitor_id)
-        values ($1, $5)
-        on conflict do nothing
-        returning visitor_id
-    ), i as (
-        insert into visitor_identity.channel_identity
-            (account, channel_type, channel_id, channel_user_id, visitor_id)
-        select $1, $2, $3, $4, v.visitor_id
-        from v
-        on conflict do nothing
-        returning visitor_id
-    )
-    select exists (select from v), exists (select from i)"
+    BIND_PROVIDED,
+    "insert into visitor_identity.provided_identity (account, provided_visitor_id, visitor_id)
+    values ($1, $2, $3)
+    on conflict do nothing"
 );
 
 statement!(
@@ -1153,31 +1127,35 @@ fn first_sight(
     target: Target,
     visitor_id: Uuid,
 ) -> Result<bool, IdentityError> {
-    let rows = match (
+    let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor_id))];
+    let bound = match (
         target,
         request.provided.as_deref(),
         request.channel.as_ref(),
     ) {
         (Target::FromProvided, Some(provided), _) => {
-            let values = [
-                Value::Text(Some(account)),
-                Value::Text(Some(provided)),
-                Value::Uuid(Some(visitor_id)),
-            ];
-            FIRST_SIGHT_PROVIDED.with(|statement| statement.run(Mode::Write, &values))?
+            let inserted =
+                INSERT_IDENTIFIED.with(|statement| statement.run(Mode::Write, &values))?;
+            if inserted.len() == 0 {
+                return Ok(false);
+            }
+            let [account, visitor_id] = values;
+            let values = [account, Value::Text(Some(provided)), visitor_id];
+            let bound = BIND_PROVIDED.with(|statement| statement.run(Mode::Write, &values))?;
+            bound.len() == 1
         }
         (Target::FromChannel, _, Some(key)) => {
-            let [a, b, c, d] = channel_values(account, key);
-            let values = [a, b, c, d, Value::Uuid(Some(visitor_id))];
-            FIRST_SIGHT_CHANNEL.with(|statement| statement.run(Mode::Write, &values))?
+            if !insert_visitor(account, visitor_id)? {
+                return Ok(false);
+            }
+            bind_channel(account, key, visitor_id)?
         }
         _ => return Err(IdentityError::Internal("no identifier to bind".into())),
     };
-    let (inserted, bound) = (rows.truth(0, 1), rows.truth(0, 2));
-    if inserted && !bound {
+    if !bound {
         delete_own_visitor(account, visitor_id)?;
     }
-    Ok(inserted && bound)
+    Ok(bound)
 }
 
 /// Binds the identifier to the visitor who has the computed id. False: it is bound by now.

@@ -125,7 +125,7 @@ impl PersonRows {
     /// Locks the rows, waiting for those that other transactions are changing.
     pub fn lock(&self, account: &str, person: &[Uuid]) -> Result<(), IdentityError> {
         self.lock
-            .take(&[Value::Text(Some(account)), Value::Uuids(person)])
+            .take([Value::Text(Some(account)), Value::Uuids(person)])
             .map(|_| ())
     }
 

@@ -3,15 +3,17 @@
 //!
 //! The caller holds the visitor's row FOR UPDATE and the target's FOR KEY SHARE (notes on concurrency, section 7).
 
-use super::attachment::{tables_holding, Kind};
+use super::attachment::{tables_holding, AttachedTable, Kind};
 use super::device::move_devices;
 use super::notification::{notify, Rebinding};
 use super::policy::{announce_change, is_anything_owed};
+use super::row_lock::{Found, LockedRows};
 use super::spi::{transaction_snapshot_is_fixed, unless_unique_violation, Mode, Value};
 use super::statement;
 use crate::error::IdentityError;
 use pgrx::pg_sys;
 use std::cell::RefCell;
+use std::rc::Rc;
 use uuid::Uuid;
 
 /// Why a rebinding happened; the column `reason` of the log.
@@ -274,22 +276,7 @@ statement!(
     LOG_KEYS,
     "insert into visitor_identity.rebind_row
         (account, rebind_id, moved_table, part, keys, of_visitor_table)
-    values ($1, $2, $3::pg_catalog.regclass, $4::pg_catalog.int4, $5::pg_catalog.jsonb, $6)"
-);
-
-// Nearly always one table had rows that moved, and they fit into one part.
-statement!(
-    LOG_WITH_KEYS,
-    "with r as (
-        insert into visitor_identity.rebind
-            (account, kind, from_visitor_id, to_visitor_id, rebound_chats, reason, kept_rows, claimed_by)
-        values ($1, $2, $3, $4, $5, $6, $7, $8)
-        returning rebind_id
-    )
-    insert into visitor_identity.rebind_row (account, rebind_id, moved_table, part, keys, of_visitor_table)
-    select $1, r.rebind_id, $9::pg_catalog.regclass, 0, $10::pg_catalog.jsonb, $11
-    from r
-    returning rebind_id"
+    values ($1, $2, $3::pg_catalog.regclass, $4::pg_catalog.int4, $5, $6)"
 );
 
 // A row that left the visitor in the same transaction in which he was absorbed belongs to that rebinding.
@@ -346,27 +333,28 @@ statement!(
     order by r.visitor_id, r.created_at, r.to_visitor_id"
 );
 
+// A row for each visitor that the target has absorbed, and one for an undone rebinding of this very pair.
 statement!(
     CANDIDATE,
-    "select (
-        select pg_catalog.count(*)
-        from (
-            select
-            from visitor_identity.rebind as r
-            where r.account operator(pg_catalog.=) $1
-                and r.to_visitor_id operator(pg_catalog.=) $3
-                and r.kind operator(pg_catalog.=) 'visitor'
-                and r.undone_at is null
-            limit $4
-        ) as absorbed
-    ), exists (
-        select
+    "(
+        select false
+        from visitor_identity.rebind as r
+        where r.account operator(pg_catalog.=) $1
+            and r.to_visitor_id operator(pg_catalog.=) $3
+            and r.kind operator(pg_catalog.=) 'visitor'
+            and r.undone_at is null
+        limit $4
+    )
+    union all
+    (
+        select true
         from visitor_identity.rebind as r
         where r.account operator(pg_catalog.=) $1
             and r.from_visitor_id operator(pg_catalog.=) $2
             and r.to_visitor_id operator(pg_catalog.=) $3
             and r.kind operator(pg_catalog.<>) 'chat'
             and r.undone_at is not null
+        limit 1
     )"
 );
 
@@ -387,6 +375,45 @@ fn pair<'a>(account: &'a str, from: Uuid, to: Uuid) -> [Value<'a>; 3] {
     ]
 }
 
+/// The chats of a visitor who is taken, as they were counted: so that they are not looked for again to be locked.
+#[derive(Default)]
+pub struct FoundChats(Vec<(Rc<AttachedTable>, Found)>);
+
+impl FoundChats {
+    fn look(
+        &mut self,
+        table: &Rc<AttachedTable>,
+        account: &str,
+        visitor: Uuid,
+        most: i64,
+    ) -> Result<i64, IdentityError> {
+        let found = table.find_chats(account, visitor, most)?;
+        let count = found.count() as i64;
+        self.0.push((Rc::clone(table), found));
+        Ok(count)
+    }
+
+    /// Locks them, if that is all that has to be locked. The tables whose chats are not among the answers are still to be
+    /// locked.
+    pub fn lock(self, account: &str) -> Result<Vec<(pg_sys::Oid, LockedRows)>, IdentityError> {
+        // In the order of the tables; those that are no chats come among them.
+        if tables_holding(account)?
+            .iter()
+            .any(|table| !table.is_of_chats())
+        {
+            return Ok(Vec::new());
+        }
+        let mut locked = Vec::with_capacity(self.0.len());
+        for (table, found) in self.0 {
+            match table.lock_found(&found) {
+                Some(rows) => locked.push((table.relation, rows)),
+                None => break,
+            }
+        }
+        Ok(locked)
+    }
+}
+
 /// What is needed to decide whether `to` may absorb `from`: how many it absorbed already (up to `most_rebinds`), whether
 /// this pair was undone, how many chats would move (up to `most_chats`), whether rows of both clash. `expected`: where
 /// his rows would go, also while the target does not exist.
@@ -397,6 +424,7 @@ pub fn candidate(
     most_rebinds: i64,
     most_chats: i64,
     expected: Option<Uuid>,
+    mut found: Option<&mut FoundChats>,
 ) -> Result<crate::resolution::CandidateFacts, IdentityError> {
     let (absorbed_by_target, undone) = match to {
         None => (0, false),
@@ -404,14 +432,18 @@ pub fn candidate(
             let [a, b, c] = pair(account, from, to);
             let values = [a, b, c, Value::Int8(Some(most_rebinds))];
             let rows = CANDIDATE.with(|statement| statement.run(Mode::Write, &values))?;
-            (rows.number(0, 1), rows.truth(0, 2))
+            let undone = (0..rows.len()).any(|row| rows.truth(row, 1));
+            (rows.len() as i64 - i64::from(undone), undone)
         }
     };
     let mut chats = 0;
     let mut clash = false;
     for table in tables_holding(account)? {
         if table.is_of_chats() && chats < most_chats {
-            chats += table.count_chats(account, from, most_chats - chats)?;
+            chats += match found.as_deref_mut() {
+                Some(found) => found.look(&table, account, from, most_chats - chats)?,
+                None => table.count_chats(account, from, most_chats - chats)?,
+            };
         }
         if let (Some(expected), false) = (expected, clash) {
             clash = table.refuses(account, from, expected)?;
@@ -482,12 +514,15 @@ pub fn lock_chats(account: &str, visitor: Uuid) -> Result<(), IdentityError> {
 /// Supersedes `from` by `to` and moves everything, or claims him where a table refuses that.
 ///
 /// `own_row`: the table and key of the chat row whose change this is, which left `from` already.
+///
+/// `locked`: chats of his that are locked already, and what of them.
 pub fn absorb(
     account: &str,
     from: Uuid,
     to: Uuid,
     reason: Reason,
     own_row: Option<&MovedRow>,
+    locked: &[(pg_sys::Oid, LockedRows)],
 ) -> Result<Absorbed, IdentityError> {
     let values = pair(account, from, to);
     let absorbed = attempt(account, from, to, || {
@@ -518,7 +553,7 @@ pub fn absorb(
             log.claimed_by = claimed.uuid(0, 1);
             Belongings::UNKNOWN
         };
-        move_everything(&log, has, own_row).map(Absorbed::Done)
+        move_everything(&log, has, own_row, locked).map(Absorbed::Done)
     })?;
     match absorbed {
         Attempt::Done(absorbed) => Ok(absorbed),
@@ -552,7 +587,7 @@ pub fn merge(
             claimed_by: superseded.uuid(0, 1),
             reason,
         };
-        move_everything(&log, Belongings::UNKNOWN, None).map(Some)
+        move_everything(&log, Belongings::UNKNOWN, None, &[]).map(Some)
     })?;
     match merged {
         Attempt::Done(merged) => Ok(merged),
@@ -600,6 +635,7 @@ fn move_everything(
     entry: &Entry<'_>,
     has: Belongings,
     own_row: Option<&MovedRow>,
+    locked: &[(pg_sys::Oid, LockedRows)],
 ) -> Result<Rebound, IdentityError> {
     let Entry {
         account, from, to, ..
@@ -612,7 +648,11 @@ fn move_everything(
         let _moving = Moving::begin(from, to);
         let keys = match &table.kind {
             Kind::Chats => {
-                let keys = table.move_chats(account, from, to)?;
+                let locked = locked
+                    .iter()
+                    .find(|(of, _)| *of == table.relation)
+                    .map(|(_, rows)| *rows);
+                let keys = table.move_chats(account, from, to, locked)?;
                 chats += keys.iter().map(|keys| keys.count).sum::<i64>();
                 keys
             }
@@ -744,7 +784,7 @@ pub fn log_row(
 /// Logs a rebinding with the chats that moved, the other rows that were kept, and the keys, sorted by their tables.
 fn log(entry: &Entry<'_>, chats: i64, kept: i64, moved: &[Moved]) -> Result<i64, IdentityError> {
     let account = Value::Text(Some(entry.account));
-    let [a, b, c, d, e, f, g, h] = [
+    let values = [
         account,
         Value::Text(Some(entry.kind)),
         Value::Uuid(Some(entry.from)),
@@ -754,33 +794,22 @@ fn log(entry: &Entry<'_>, chats: i64, kept: i64, moved: &[Moved]) -> Result<i64,
         Value::Int8(Some(kept)),
         Value::Uuid(entry.claimed_by),
     ];
-    let rebind_id = if let [only] = moved {
-        let (table, keys) = (Value::Oid(only.table), Value::Json(Some(&only.keys)));
-        let of_visitor_table = Value::Bool(only.of_visitor_table);
-        let values = [a, b, c, d, e, f, g, h, table, keys, of_visitor_table];
-        LOG_WITH_KEYS
-            .with(|statement| statement.run(Mode::Write, &values))?
-            .number(0, 1)
-    } else {
-        LOG.with(|statement| statement.run(Mode::Write, &[a, b, c, d, e, f, g, h]))?
-            .number(0, 1)
-    };
-    if moved.len() > 1 {
-        let mut part = 0;
-        let mut last = pg_sys::InvalidOid;
-        for moved in moved {
-            part = if moved.table == last { part + 1 } else { 0 };
-            last = moved.table;
-            let values = [
-                account,
-                Value::Int8(Some(rebind_id)),
-                Value::Oid(moved.table),
-                Value::Int8(Some(part)),
-                Value::Json(Some(&moved.keys)),
-                Value::Bool(moved.of_visitor_table),
-            ];
-            LOG_KEYS.with(|statement| statement.run(Mode::Write, &values))?;
-        }
+    let rows = LOG.with(|statement| statement.run(Mode::Write, &values))?;
+    let rebind_id = rows.number(0, 1);
+    let mut part = 0;
+    let mut last = pg_sys::InvalidOid;
+    for moved in moved {
+        part = if moved.table == last { part + 1 } else { 0 };
+        last = moved.table;
+        let values = [
+            account,
+            Value::Int8(Some(rebind_id)),
+            Value::Oid(moved.table),
+            Value::Int8(Some(part)),
+            Value::Jsonb(&moved.keys),
+            Value::Bool(moved.of_visitor_table),
+        ];
+        LOG_KEYS.with(|statement| statement.run(Mode::Write, &values))?;
     }
     notify(&Rebinding {
         account: entry.account,

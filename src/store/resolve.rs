@@ -11,9 +11,11 @@ use super::identity::{
 };
 use super::policy::{custom_channels, is_anything_owed, policy};
 use super::rebind::{
-    absorb, candidate, claim, lock_chats, owe, owed, settle, Absorbed, MovedRow, Reason, Rebound,
+    absorb, candidate, claim, lock_chats, owe, owed, settle, Absorbed, FoundChats, MovedRow,
+    Reason, Rebound,
 };
 use super::refused_link::record;
+use super::row_lock::LockedRows;
 use super::spi::{connect, is_read_only, transaction_snapshot_is_fixed, Mode};
 use crate::error::IdentityError;
 use crate::resolution::{
@@ -21,6 +23,7 @@ use crate::resolution::{
     Facts, Note, OnAuthorization, Outcome, Policy, RawRequest, Refusal, RefusedLink, Request,
     Target, Unusable, Visitor,
 };
+use pgrx::pg_sys;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -70,6 +73,9 @@ pub struct Prepared {
     pub owe: Vec<Uuid>,
     /// Rebindings to this visitor that were owed and that this call has completed on its way.
     pub settled: Vec<(Uuid, Rebound)>,
+    /// Chats of the one to be superseded that are locked since he is taken. Not to be counted on by a statement that writes
+    /// chats itself.
+    pub locked_chats: Vec<(pg_sys::Oid, LockedRows)>,
 }
 
 impl Prepared {
@@ -83,6 +89,7 @@ impl Prepared {
             claim: Vec::new(),
             owe: Vec::new(),
             settled: Vec::new(),
+            locked_chats: Vec::new(),
         }
     }
 
@@ -172,7 +179,7 @@ pub fn resolve(account: &str, raw: RawRequest<'_>) -> Result<Resolution, Identit
         if !read_only && foreseen(&policy, &request, &known).is_some() {
             first = Some((known, None));
         } else if !known.pending || read_only {
-            let decision = judge(&policy, &request, &known)?;
+            let decision = judge(&policy, &request, &known, None)?;
             match decision.target {
                 Target::Known(visitor_id) if !decision.writes() => {
                     if !read_only {
@@ -191,11 +198,13 @@ pub fn resolve(account: &str, raw: RawRequest<'_>) -> Result<Resolution, Identit
     })
 }
 
-/// Decides, after reading what has to be known of the visitors that might be absorbed.
+/// Decides, after reading what has to be known of the visitors that might be absorbed. `found`: where the chats of the one
+/// candidate, who is taken already, are kept.
 pub(super) fn judge(
     policy: &Policy,
     request: &Request,
     known: &Facts,
+    mut found: Option<&mut FoundChats>,
 ) -> Result<Decision, IdentityError> {
     let mut candidates = Vec::new();
     if policy.on_authorization == OnAuthorization::Rebind {
@@ -207,6 +216,7 @@ pub(super) fn judge(
                 policy.max_rebinds.saturating_add(1),
                 policy.max_rebind_chats.saturating_add(1),
                 expected_target(policy, request, known),
+                found.as_deref_mut(),
             )?);
         }
     }
@@ -477,6 +487,7 @@ pub fn prepare(
     let mut completed = Vec::new();
     let mut identified_in_place = false;
     let mut owed_looked_at = false;
+    let mut locked_chats = Vec::new();
     // A row that may stay where it is must not wait for its visitor.
     if stance == Stance::HoldsChatRow(None) && !policy.require_signature {
         if let Some(known) = lock_known(account, request)? {
@@ -510,16 +521,22 @@ pub fn prepare(
                 } else {
                     None
                 };
-                if let Some(decision) = at_once {
+                if let Some(decision) = &at_once {
                     held.seen = known.cookie;
-                    let locked = lock(policy, request, &decision, None, stance, true, &mut held)?;
+                    let locked = lock(policy, request, decision, None, stance, true, &mut held)?;
                     held.seen = None;
                     // Who yielded to whoever held one of the rows has said so by the time that it is ours.
                     if matches!(locked, Locked::ReadAgain) || is_anything_owed()? {
                         continue;
                     }
                 }
-                judge(policy, request, &known)?
+                let mut found = FoundChats::default();
+                let kept = at_once.is_some().then_some(&mut found);
+                let decision = judge(policy, request, &known, kept)?;
+                if at_once.is_some() && decision.absorbed().next().is_some() {
+                    locked_chats = found.lock(account)?;
+                }
+                decision
             }
         };
         let share_target = request.asker == Asker::ChatRow || decision.writes();
@@ -592,6 +609,7 @@ pub fn prepare(
         }
         return Ok(Prepared {
             visitor_id,
+            locked_chats,
             identified_in_place,
             absorb,
             // Another transaction is deciding about the visitor, and we may not wait: he stays unclaimed by us.
@@ -649,11 +667,15 @@ pub fn complete(
         rebind_ids.push(rebound.rebind_id);
         chats += rebound.chats;
     }
+    let locked = match reason {
+        Reason::ResolveVisitor => prepared.locked_chats.as_slice(),
+        _ => &[],
+    };
     for visitor in &prepared.absorb {
         let row = own_row
             .filter(|(left, _)| left == visitor)
             .map(|(_, row)| row);
-        match absorb(account, *visitor, target, reason, row)? {
+        match absorb(account, *visitor, target, reason, row, locked)? {
             Absorbed::Done(rebound) => {
                 previous.push(*visitor);
                 rebind_ids.push(rebound.rebind_id);
@@ -738,7 +760,7 @@ fn complete_owed(
             .map(|target| target.id);
         if let Some(target) = target {
             if let Absorbed::Done(rebound) =
-                absorb(account, visitor, target, Reason::Pending, None)?
+                absorb(account, visitor, target, Reason::Pending, None, &[])?
             {
                 completed.push((visitor, target, rebound));
             }

@@ -22,13 +22,13 @@ pub struct RowLocks {
 }
 
 impl RowLocks {
-    /// `name`: quoted and qualified. `which`: a condition on the alias `t`. `key`: their order. `is_key_changed`: whether
+    /// `name`: quoted and qualified. `which`: a condition on the alias `t`, `$1` and `$2`. `key`: their order. `is_key_changed`: whether
     /// what is going to be changed is a part of a key.
     pub fn over(
         owner: pg_sys::Oid,
         name: &str,
         which: &str,
-        key: &str,
+        key: &[String],
         is_key_changed: bool,
     ) -> Self {
         let (mode, strength) = if is_key_changed {
@@ -39,35 +39,69 @@ impl RowLocks {
                 "for no key update",
             )
         };
+        let numbered: Vec<(String, String)> = key
+            .iter()
+            .zip(1..)
+            .map(|(column, number)| (format!("{column} as k{number}"), format!("f.k{number}")))
+            .collect();
+        let (columns, order): (Vec<String>, Vec<String>) = numbered.into_iter().unzip();
         Self {
             owner,
             mode,
+            // The limit before the order: who has found too many has not read them all.
             find: Statement::over_table(format!(
-                "select t.tableoid, t.ctid
-                from {name} as t
-                where {which}
-                order by {key}"
+                "select f.place, f.version
+                from (
+                    select t.tableoid as place, t.ctid as version, {}
+                    from {name} as t
+                    where {which}
+                    limit $3
+                ) as f
+                order by {}",
+                columns.join(", "),
+                order.join(", ")
             )),
             lock: Statement::over_table(format!(
                 "select
                 from {name} as t
                 where {which}
-                order by {key}
-                {strength}"
+                order by {}
+                {strength}",
+                key.join(", ")
             )),
+        }
+    }
+
+    /// The rows as they are now, in the order in which they are locked; up to `most` of them.
+    pub fn find(&self, which: [Value<'_>; 2], most: Option<i64>) -> Result<Found, IdentityError> {
+        let [account, visitors] = which;
+        let values = [account, visitors, Value::Int8(most)];
+        as_role(self.owner, || self.find.run(Mode::Newest, &values)).map(Found)
+    }
+
+    /// Locks all of the rows that were found, waiting for those that other transactions are changing. None: one was
+    /// changed meanwhile.
+    pub fn take_found(&self, found: &Found) -> Option<LockedRows> {
+        let mut waited = false;
+        match self.take_versions(&found.0, &mut waited) {
+            Taken::All => Some(LockedRows {
+                count: found.count(),
+                waited,
+            }),
+            Taken::SomeWereChanged | Taken::CannotTell => None,
         }
     }
 
     /// Locks the rows, waiting for those that other transactions are changing. Errors: 40001 above READ COMMITTED when one
     /// was changed meanwhile.
-    pub fn take(&self, values: &[Value<'_>]) -> Result<LockedRows, IdentityError> {
+    pub fn take(&self, which: [Value<'_>; 2]) -> Result<LockedRows, IdentityError> {
         let mut waited = false;
         for _ in 0..MOST_PASSES {
-            let rows = as_role(self.owner, || self.find.run(Mode::Newest, values))?;
-            match self.take_versions(&rows, &mut waited) {
+            let found = self.find(which, None)?;
+            match self.take_versions(&found.0, &mut waited) {
                 Taken::All => {
                     return Ok(LockedRows {
-                        count: rows.len(),
+                        count: found.count(),
                         waited,
                     })
                 }
@@ -78,7 +112,7 @@ impl RowLocks {
                 Taken::CannotTell => break,
             }
         }
-        let rows = as_role(self.owner, || self.lock.run(Mode::Newest, values))?;
+        let rows = as_role(self.owner, || self.lock.run(Mode::Newest, &which))?;
         Ok(LockedRows {
             count: rows.len(),
             waited: true,
@@ -107,6 +141,15 @@ impl RowLocks {
             }
         }
         Taken::All
+    }
+}
+
+/// Rows that were found, to be locked while the same connection lasts.
+pub struct Found(Rows);
+
+impl Found {
+    pub fn count(&self) -> usize {
+        self.0.len()
     }
 }
 
