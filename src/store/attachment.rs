@@ -956,8 +956,8 @@ impl AttachedTable {
         self.lock.find(which, Some(most))
     }
 
-    /// Locks the chats that were found. None: one was changed meanwhile.
-    pub fn lock_found(&self, found: &Found) -> Option<LockedRows> {
+    /// Locks the chats that were found. None: one was changed meanwhile, which above READ COMMITTED is 40001.
+    pub fn lock_found(&self, found: &Found) -> Result<Option<LockedRows>, IdentityError> {
         self.lock.take_found(found)
     }
 

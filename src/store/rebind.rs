@@ -405,7 +405,7 @@ impl FoundChats {
         }
         let mut locked = Vec::with_capacity(self.0.len());
         for (table, found) in self.0 {
-            match table.lock_found(&found) {
+            match table.lock_found(&found)? {
                 Some(rows) => locked.push((table.relation, rows)),
                 None => break,
             }

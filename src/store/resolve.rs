@@ -73,8 +73,7 @@ pub struct Prepared {
     pub owe: Vec<Uuid>,
     /// Rebindings to this visitor that were owed and that this call has completed on its way.
     pub settled: Vec<(Uuid, Rebound)>,
-    /// Chats of the one to be superseded that are locked since he is taken. Not to be counted on by a statement that writes
-    /// chats itself.
+    /// Chats of the one to be superseded that are locked since he is taken.
     pub locked_chats: Vec<(pg_sys::Oid, LockedRows)>,
 }
 
@@ -530,10 +529,12 @@ pub fn prepare(
                         continue;
                     }
                 }
+                // Not beside a chat row that is held: what BEFORE decides may come to nothing, and locks no chats but for a
+                // binding.
+                let locks_found = at_once.is_some() && stance == Stance::HoldsNothing;
                 let mut found = FoundChats::default();
-                let kept = at_once.is_some().then_some(&mut found);
-                let decision = judge(policy, request, &known, kept)?;
-                if at_once.is_some() && decision.absorbed().next().is_some() {
+                let decision = judge(policy, request, &known, locks_found.then_some(&mut found))?;
+                if locks_found && decision.absorbed().next().is_some() {
                     locked_chats = found.lock(account)?;
                 }
                 decision
@@ -667,10 +668,7 @@ pub fn complete(
         rebind_ids.push(rebound.rebind_id);
         chats += rebound.chats;
     }
-    let locked = match reason {
-        Reason::ResolveVisitor => prepared.locked_chats.as_slice(),
-        _ => &[],
-    };
+    let locked = prepared.locked_chats.as_slice();
     for visitor in &prepared.absorb {
         let row = own_row
             .filter(|(left, _)| left == visitor)

@@ -80,15 +80,18 @@ impl RowLocks {
     }
 
     /// Locks all of the rows that were found, waiting for those that other transactions are changing. None: one was
-    /// changed meanwhile.
-    pub fn take_found(&self, found: &Found) -> Option<LockedRows> {
+    /// changed meanwhile, which above READ COMMITTED is 40001.
+    pub fn take_found(&self, found: &Found) -> Result<Option<LockedRows>, IdentityError> {
         let mut waited = false;
         match self.take_versions(&found.0, &mut waited) {
-            Taken::All => Some(LockedRows {
+            Taken::All => Ok(Some(LockedRows {
                 count: found.count(),
                 waited,
-            }),
-            Taken::SomeWereChanged | Taken::CannotTell => None,
+            })),
+            Taken::SomeWereChanged if transaction_snapshot_is_fixed() => {
+                Err(IdentityError::Serialization)
+            }
+            Taken::SomeWereChanged | Taken::CannotTell => Ok(None),
         }
     }
 
