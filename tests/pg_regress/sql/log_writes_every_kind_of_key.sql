@@ -2,6 +2,9 @@
 -- itself), and an undo finds them again. Chats that were counted for the limit are those that move, over several tables.
 create schema every_key;
 set search_path = every_key;
+insert into visitor_identity.account (account)
+values ('every_key');
+set visitor_identity.account = 'every_key';
 create domain order_number as text check (value <> 'never');
 create table integers (small smallint, medium integer, big bigint, visitor_id uuid, primary key (small, medium, big));
 create table texts (name text, code varchar(40), number order_number, visitor_id uuid, primary key (name, code, number));
@@ -17,7 +20,7 @@ create index on one_text (visitor_id);
 create index on one_uuid (visitor_id);
 create index on others (visitor_id);
 create index on "Odd ""names\" (visitor_id);
-select visitor_identity.attach_chat_table(t::regclass, fixed_account => 'default')
+select visitor_identity.attach_chat_table(t::regclass, fixed_account => 'every_key')
 from unnest(array['integers', 'texts', 'one_text', 'one_uuid', 'others', 'with_channel', '"Odd ""names\"']) as t \g /dev/null
 
 create function fill(visitor uuid) returns void language sql as $$
@@ -49,7 +52,8 @@ select '"Odd ""names\"', to_jsonb("the "" key\") from "Odd ""names\";
 create view logged as
 select r.moved_table, k.key
 from visitor_identity.rebind_row as r
-cross join jsonb_array_elements(r.keys) as k (key);
+cross join jsonb_array_elements(r.keys) as k (key)
+where r.account = 'every_key';
 select moved_table, key
 from logged
 order by moved_table::text, key;
@@ -59,7 +63,7 @@ union all
 
 -- An undo finds every one, and the next rebinding is refused as undone.
 select moved_table, put_back, left_alone
-from visitor_identity.undo_rebind((select max(rebind_id) from visitor_identity.rebind))
+from visitor_identity.undo_rebind((select max(rebind_id) from visitor_identity.rebind where account = 'every_key'))
 order by moved_table::text;
 select outcome, rebound_chats, notes
 from visitor_identity.resolve_visitor_detail('every key', visitor_id => :'anonymous');
@@ -72,12 +76,12 @@ from generate_series(1, 3) as n;
 insert into integers
 select n, n, n, :'anonymous'
 from generate_series(1, 3) as n;
-update visitor_identity.account set max_rebind_chats = 5 where account = 'default';
+update visitor_identity.account set max_rebind_chats = 5 where account = 'every_key';
 begin;
 select outcome, rebound_chats, notes
 from visitor_identity.resolve_visitor_detail('another', visitor_id => :'anonymous');
 rollback;
-update visitor_identity.account set max_rebind_chats = 6 where account = 'default';
+update visitor_identity.account set max_rebind_chats = 6 where account = 'every_key';
 select outcome, rebound_chats, notes
 from visitor_identity.resolve_visitor_detail('another', visitor_id => :'anonymous');
 select count(*) filter (where visitor_id = visitor_identity.find_visitor('another'))
@@ -93,21 +97,23 @@ select outcome, rebound_chats
 from visitor_identity.resolve_visitor_detail('mover', visitor_id => :'channel');
 select what, count(*) filter (where visitor_id = :'mover') as of_mover, count(*) as in_all
 from (
-    select 'device' as what, visitor_id from visitor_identity.device
+    select 'device' as what, visitor_id from visitor_identity.device where account = 'every_key'
     union all
-    select 'channel', visitor_id from visitor_identity.channel_identity
+    select 'channel', visitor_id from visitor_identity.channel_identity where account = 'every_key'
     union all
-    select 'former channel', visitor_id from visitor_identity.former_channel_identity
+    select 'former channel', visitor_id from visitor_identity.former_channel_identity where account = 'every_key'
     union all
-    select 'name', superseded_by from visitor_identity.visitor where visitor_id::text like 'aaaaaaaa-%'
+    select 'name', superseded_by from visitor_identity.visitor where account = 'every_key' and visitor_id::text like 'aaaaaaaa-%'
 ) as all_of_them
 group by what
 order by what;
 select r.moved_table, jsonb_array_length(r.keys) as keys, r.of_visitor_table
 from visitor_identity.rebind_row as r
-where r.rebind_id = (select max(b.rebind_id) from visitor_identity.rebind as b)
+where r.rebind_id = (select max(b.rebind_id) from visitor_identity.rebind as b where b.account = 'every_key')
 order by r.moved_table::text;
 
 select visitor_identity.detach_table(t::regclass)
 from unnest(array['integers', 'texts', 'one_text', 'one_uuid', 'others', 'with_channel', '"Odd ""names\"']) as t \g /dev/null
-update visitor_identity.account set max_rebind_chats = default where account = 'default';
+reset visitor_identity.account;
+set client_min_messages = warning;
+drop schema every_key cascade;
