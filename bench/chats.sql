@@ -1,6 +1,6 @@
 -- The chats, the same in chat.chat (attached) and peer.chat (not attached): most of them of the visitors of
 -- bench/load.sql, some of people made for one measurement. Loaded with the triggers off, as a restore does.
--- psql variables: visitors, chats, rounds.
+-- psql variables: visitors, chats, rounds (of rebindings, the one for the WAL included).
 
 \set ON_ERROR_STOP on
 \set QUIET on

@@ -33,6 +33,18 @@ select 'default', md5('visitor ' || n)::uuid,
     n <= 0.5 * :visitors
 from generate_series(1, :visitors) as n;
 
+-- Who is superseded was rebound once.
+with r as (
+    insert into visitor_identity.rebind (account, kind, from_visitor_id, to_visitor_id, rebound_chats, reason)
+    select v.account, 'visitor', v.visitor_id, v.superseded_by, 1, 'resolve_visitor'
+    from visitor_identity.visitor as v
+    where v.superseded_by is not null
+    returning account, rebind_id
+)
+insert into visitor_identity.rebind_row (account, rebind_id, moved_table, part, keys)
+select r.account, r.rebind_id, 'chat.chat', 0, jsonb_build_array(jsonb_build_object('account', r.account, 'chat_id', r.rebind_id))
+from r;
+
 insert into visitor_identity.provided_identity (account, provided_visitor_id, visitor_id)
 select 'default', 'C-' || n, md5('visitor ' || n)::uuid
 from generate_series(1, (0.5 * :visitors)::bigint) as n;
@@ -53,3 +65,14 @@ from visitor_identity.provided_identity;
 insert into peer.channel_identity
 select *
 from visitor_identity.channel_identity;
+insert into peer.rebind
+select *
+from visitor_identity.rebind;
+insert into peer.rebind_row
+select *
+from visitor_identity.rebind_row;
+select setval(pg_get_serial_sequence('peer.rebind', 'rebind_id'), (
+    select max(r.rebind_id)
+    from peer.rebind as r
+))
+\g /dev/null

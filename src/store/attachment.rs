@@ -4,8 +4,8 @@
 use super::clash::{condition, unique_indexes, OnClash, UniqueIndex};
 use super::person_rows::PersonRows;
 use super::policy::{cached, watch};
-use super::row_lock::RowLocks;
-use super::spi::{as_role, with_safe_search_path, Mode, Statement, Value};
+use super::row_lock::{Found, LockedRows, RowLocks};
+use super::spi::{as_role, with_safe_search_path, Mode, Rows, Statement, Value};
 use super::statement;
 use crate::error::IdentityError;
 use pgrx::pg_sys;
@@ -55,6 +55,123 @@ impl Columns {
             })
             .collect()
     }
+
+    /// The order in which every path locks rows `t`.
+    pub fn key_order(&self) -> Vec<String> {
+        self.key
+            .iter()
+            .map(|column| format!("t.{}", quote_identifier(&column.name)))
+            .collect()
+    }
+
+    /// What a statement returns of the key of the rows `t`, from its second column on, for `written_key`.
+    fn returned_key(&self) -> String {
+        if !self.is_key_plain() {
+            return format!(
+                "{}::pg_catalog.text",
+                key_as_json(&self.key_references(), false)
+            );
+        }
+        let columns: Vec<String> = self
+            .key
+            .iter()
+            .map(|column| {
+                let name = quote_identifier(&column.name);
+                format!("t.{name}::{}", column.form.type_name())
+            })
+            .collect();
+        columns.join(", ")
+    }
+
+    fn is_key_plain(&self) -> bool {
+        self.key.iter().all(|column| column.form != KeyForm::Other)
+    }
+
+    /// Appends the key that a statement returned, as `key_as_json` writes it: nearly every key is of integers, texts and
+    /// uuids, and is written here in a tenth of the time.
+    fn write_key(&self, rows: &Rows, row: usize, json: &mut String) -> Result<(), IdentityError> {
+        let missing = || IdentityError::Internal("a key has no value".into());
+        if !self.is_key_plain() {
+            json.push_str(&rows.get::<String>(row, 2).ok_or_else(missing)?);
+            return Ok(());
+        }
+        let is_object = self.key.len() != 1;
+        if is_object {
+            json.push('{');
+        }
+        for (column, place) in self.key.iter().zip(2..) {
+            if place > 2 {
+                json.push(',');
+            }
+            if is_object {
+                push_json_text(&column.written_as, json);
+                json.push(':');
+            }
+            match column.form {
+                KeyForm::Integer => {
+                    let number = rows.get::<i64>(row, place).ok_or_else(missing)?;
+                    json.push_str(&number.to_string());
+                }
+                KeyForm::Uuid => {
+                    let id = rows.uuid(row, place).ok_or_else(missing)?;
+                    push_json_text(&id.to_string(), json);
+                }
+                KeyForm::Text | KeyForm::Other => {
+                    let text = rows.get::<String>(row, place).ok_or_else(missing)?;
+                    push_json_text(&text, json);
+                }
+            }
+        }
+        if is_object {
+            json.push('}');
+        }
+        Ok(())
+    }
+}
+
+/// Appends a text as JSON. Nearly none has anything to escape.
+fn push_json_text(text: &str, json: &mut String) {
+    let is_plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    if text.bytes().all(is_plain) {
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
+    } else {
+        json.push_str(&serde_json::Value::from(text).to_string());
+    }
+}
+
+/// How a column of a key is written as JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyForm {
+    Integer,
+    Text,
+    Uuid,
+    /// By PostgreSQL.
+    Other,
+}
+
+impl KeyForm {
+    fn of(base_type: i64) -> Self {
+        let is = |oid: pg_sys::Oid| base_type == i64::from(oid.to_u32());
+        if is(pg_sys::INT8OID) || is(pg_sys::INT4OID) || is(pg_sys::INT2OID) {
+            Self::Integer
+        } else if is(pg_sys::TEXTOID) || is(pg_sys::VARCHAROID) {
+            Self::Text
+        } else if is(pg_sys::UUIDOID) {
+            Self::Uuid
+        } else {
+            Self::Other
+        }
+    }
+
+    fn type_name(self) -> &'static str {
+        match self {
+            Self::Integer => "pg_catalog.int8",
+            Self::Uuid => "pg_catalog.uuid",
+            Self::Text | Self::Other => "pg_catalog.text",
+        }
+    }
 }
 
 /// One column of a primary key.
@@ -67,6 +184,7 @@ pub struct KeyColumn {
     pub is_instant: bool,
     /// Its type, qualified.
     pub type_name: String,
+    form: KeyForm,
 }
 
 /// The key of a row as JSON, the same in every session: a scalar for a key of one column, an object otherwise.
@@ -278,6 +396,7 @@ pub fn attached_tables() -> Result<Rc<[Rc<AttachedTable>]>, IdentityError> {
                     written_as,
                     is_instant: base_type == i64::from(pg_sys::TIMESTAMPTZOID.to_u32()),
                     type_name,
+                    form: KeyForm::of(base_type),
                 })
                 .collect(),
         };
@@ -478,7 +597,7 @@ impl AttachedTable {
                         ),
                         &of_visitor,
                         &visitor,
-                        &key,
+                        &columns.returned_key(),
                     ),
                     put_back_text(
                         &name,
@@ -519,7 +638,7 @@ impl AttachedTable {
                         ))"
                     ),
                     &visitor,
-                    &key,
+                    &columns.returned_key(),
                 ),
                 put_back_text(
                     &name,
@@ -570,7 +689,7 @@ impl AttachedTable {
                     limit $3
                 ) as counted"
             )),
-            lock: RowLocks::over(owner, &name, &of_visitor, &key, is_key_changed),
+            lock: RowLocks::over(owner, &name, &of_visitor, &columns.key_order(), is_key_changed),
             move_all: Statement::over_table(move_all),
             put_back: Statement::over_table(put_back),
             name,
@@ -667,9 +786,11 @@ impl AttachedTable {
         let mut moved = Vec::new();
         let mut passes_for_nothing = 0;
         loop {
-            self.lock_chats(account, from)?;
+            let locked = self.lock_chats(account, from)?;
+            if locked.count == 0 {
+                return Ok(MovedRows { moved, kept: 0 });
+            }
             let sorted = self.sort(rows, account, from, to, None, false)?;
-            // While a pass waits for a row, the transaction that held it may write another.
             if sorted.movable == 0 {
                 return Ok(MovedRows {
                     moved,
@@ -685,28 +806,46 @@ impl AttachedTable {
                 Value::Uuid(Some(to)),
                 Value::Json(Some(&sorted.clashing_keys)),
             ];
-            let (keys, arrived) = self.run_move(&values)?;
-            if !arrived {
-                return Err(kept_by_a_trigger());
-            }
+            let keys = self.run_move(&values)?;
             passes_for_nothing = if keys.is_empty() {
                 passes_for_nothing + 1
             } else {
                 0
             };
+            let all_moved = count_of(&keys) == sorted.movable;
             moved.extend(keys);
+            // While a pass waits for a row, the transaction that held it may write another.
+            if all_moved && !locked.waited {
+                return Ok(MovedRows {
+                    moved,
+                    kept: sorted.clashing,
+                });
+            }
         }
     }
 
-    fn run_move(&self, values: &[Value<'_>]) -> Result<(Vec<MovedKeys>, bool), IdentityError> {
+    fn run_move(&self, values: &[Value<'_>]) -> Result<Vec<MovedKeys>, IdentityError> {
         let rows = as_role(self.owner, || self.move_all.run(Mode::Newest, values))?;
-        let keys = (0..rows.len())
-            .map(|row| MovedKeys {
-                count: rows.number(row, 1),
-                keys: rows.get(row, 2).unwrap_or_else(|| "[]".to_owned()),
-            })
-            .collect();
-        Ok((keys, (0..rows.len()).all(|row| rows.truth(row, 3))))
+        if !(0..rows.len()).all(|row| rows.truth(row, 1)) {
+            return Err(kept_by_a_trigger());
+        }
+        let mut moved: Vec<MovedKeys> = Vec::new();
+        for first in (0..rows.len()).step_by(KEYS_A_PART) {
+            let past = rows.len().min(first + KEYS_A_PART);
+            let mut keys = String::from("[");
+            for row in first..past {
+                if row > first {
+                    keys.push(',');
+                }
+                self.columns.write_key(&rows, row, &mut keys)?;
+            }
+            keys.push(']');
+            moved.push(MovedKeys {
+                count: (past - first) as i64,
+                keys,
+            });
+        }
+        Ok(moved)
     }
 
     /// Puts rows of these keys that are still with `to` back to `from`, and counts them. A row that would clash with one
@@ -800,19 +939,37 @@ impl AttachedTable {
         }
     }
 
-    /// Locks the visitor's chats, waiting for those that other transactions are changing, and counts them.
-    pub fn lock_chats(&self, account: &str, visitor: Uuid) -> Result<usize, IdentityError> {
-        let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor))];
-        self.lock.take(&values)
+    /// Locks the visitor's chats, waiting for those that other transactions are changing.
+    pub fn lock_chats(&self, account: &str, visitor: Uuid) -> Result<LockedRows, IdentityError> {
+        self.lock
+            .take([Value::Text(Some(account)), Value::Uuid(Some(visitor))])
     }
 
-    /// Moves all chats of a visitor to another and tells which they were, in parts. Errors: 55000 when a trigger of the
-    /// application keeps a row where it is: then nothing may be superseded.
+    /// The visitor's chats, to be locked by `lock_found`; up to `most` of them.
+    pub fn find_chats(
+        &self,
+        account: &str,
+        visitor: Uuid,
+        most: i64,
+    ) -> Result<Found, IdentityError> {
+        let which = [Value::Text(Some(account)), Value::Uuid(Some(visitor))];
+        self.lock.find(which, Some(most))
+    }
+
+    /// Locks the chats that were found. None: one was changed meanwhile, which above READ COMMITTED is 40001.
+    pub fn lock_found(&self, found: &Found) -> Result<Option<LockedRows>, IdentityError> {
+        self.lock.take_found(found)
+    }
+
+    /// Moves all chats of a visitor to another and tells which they were, in parts. `locked`: what of them is locked
+    /// already, since the visitor is taken. Errors: 55000 when a trigger of the application keeps a row where it is: then
+    /// nothing may be superseded.
     pub fn move_chats(
         &self,
         account: &str,
         from: Uuid,
         to: Uuid,
+        locked: Option<LockedRows>,
     ) -> Result<Vec<MovedKeys>, IdentityError> {
         let values = [
             Value::Text(Some(account)),
@@ -821,23 +978,32 @@ impl AttachedTable {
         ];
         let mut moved = Vec::new();
         let mut passes_for_nothing = 0;
-        // While a pass waits for a row, the transaction that held it may write another.
-        while self.lock_chats(account, from)? > 0 {
+        let mut locked_before = locked.filter(|locked| !locked.waited);
+        loop {
+            let locked = match locked_before.take() {
+                Some(locked) => locked,
+                None => self.lock_chats(account, from)?,
+            };
+            if locked.count == 0 {
+                return Ok(moved);
+            }
             if passes_for_nothing == MOST_PASSES_FOR_NOTHING {
                 return Err(kept_by_a_trigger());
             }
-            let (keys, arrived) = self.run_move(&values)?;
+            let keys = self.run_move(&values)?;
             passes_for_nothing = if keys.is_empty() {
                 passes_for_nothing + 1
             } else {
                 0
             };
+            let all_moved = count_of(&keys) == locked.count as i64;
             moved.extend(keys);
-            if !arrived {
-                return Err(kept_by_a_trigger());
+            // While a pass waits for a row, the transaction that held it may write another. Otherwise there is none: whoever
+            // adds to the visitor, who is taken, waits for us, and whoever moves one of his rows to another partition has it.
+            if all_moved && !locked.waited {
+                return Ok(moved);
             }
         }
-        Ok(moved)
     }
 
     /// The key of one row as the log keeps it: a JSON array of one. `key` has the text of every key column, in order.
@@ -899,24 +1065,17 @@ impl VisitorRows {
     }
 }
 
-/// The statement that moves rows: their keys come back in parts.
-fn move_text(name: &str, set: &str, which: &str, visitor: &str, key: &str) -> String {
+fn count_of(moved: &[MovedKeys]) -> i64 {
+    moved.iter().map(|keys| keys.count).sum()
+}
+
+/// The statement that moves rows: whether each arrived, and its key, come back.
+fn move_text(name: &str, set: &str, which: &str, visitor: &str, returned_key: &str) -> String {
     format!(
-        "with moved as (
-            update {name} as t
-            set {set}
-            where {which}
-            returning {key} as key, t.{visitor} operator(pg_catalog.=) $3 as arrived
-        ), numbered as (
-            select m.key, m.arrived, (pg_catalog.row_number() over () operator(pg_catalog.-) 1)
-                operator(pg_catalog./) {KEYS_A_PART} as part
-            from moved as m
-        )
-        select pg_catalog.count(*), pg_catalog.jsonb_agg(n.key)::pg_catalog.text,
-            coalesce(pg_catalog.bool_and(n.arrived), false)
-        from numbered as n
-        group by n.part
-        order by n.part"
+        "update {name} as t
+        set {set}
+        where {which}
+        returning t.{visitor} operator(pg_catalog.=) $3, {returned_key}"
     )
 }
 

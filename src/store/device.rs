@@ -340,7 +340,8 @@ fn registration<'a>(wanted: &Wanted<'a>, owner: Uuid) -> [Value<'a>; 7] {
 /// Takes a lock of a device or a token until the end of the transaction.
 fn take(key: i64) -> Result<(), IdentityError> {
     if count_election() {
-        return wait_for_election(key);
+        wait_for_election(key);
+        return Ok(());
     }
     TAKE_TABLE.with(|statement| statement.run(Mode::Write, &[]))?;
     Ok(())

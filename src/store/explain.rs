@@ -32,7 +32,7 @@ pub fn explain(account: &str, raw: RawRequest<'_>) -> Result<Vec<(String, String
     connect(|| {
         let (policy, request) = request_of(account, raw)?;
         let known = facts(Mode::ReadOnly, account, &request)?;
-        let decision = judge(&policy, &request, &known)?;
+        let decision = judge(&policy, &request, &known, None)?;
         let mut steps = Vec::new();
         let mut step = |topic: &str, finding: String| steps.push((topic.to_owned(), finding));
         step("account", account.to_owned());
@@ -83,7 +83,8 @@ pub fn explain(account: &str, raw: RawRequest<'_>) -> Result<Vec<(String, String
         step("visitor", target_in_words(&policy, &request, &decision));
         let expected = expected_target(&policy, &request, &known);
         for (visitor, effect) in &decision.effects {
-            let chats = super::rebind::candidate(account, *visitor, None, 1, i64::MAX, None)?.chats;
+            let chats =
+                super::rebind::candidate(account, *visitor, None, 1, i64::MAX, None, None)?.chats;
             step(
                 "met",
                 match effect {

@@ -9,6 +9,8 @@ use crate::error::IdentityError;
 use crate::resolution::{
     computed_id, holder_of_computed_id, ChannelKey, Facts, Holder, Policy, Request, Target, Visitor,
 };
+use pgrx::datum::IntoDatum;
+use pgrx::pg_sys;
 use std::collections::{BTreeMap, HashSet};
 use std::mem::ManuallyDrop;
 use uuid::Uuid;
@@ -498,6 +500,47 @@ pub fn lock_known(account: &str, request: &Request) -> Result<Option<Facts>, Ide
     }))
 }
 
+statement!(
+    BY_COOKIE_WITH_CLAIM,
+    "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten
+    from visitor_identity.visitor as v
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2"
+);
+
+/// The facts of a provided id that came with a cookie, where there is no more to them than two rows. None: the cookie was
+/// superseded or claimed, or something is owed.
+fn facts_of_login(
+    mode: Mode,
+    account: &str,
+    request: &Request,
+) -> Result<Option<Facts>, IdentityError> {
+    let (Some(provided), None, Some(cookie)) =
+        (&request.provided, &request.channel, request.cookie)
+    else {
+        return Ok(None);
+    };
+    if super::policy::is_anything_owed()? {
+        return Ok(None);
+    }
+    // Two statements of one probe each cost less than one that joins.
+    let values = [Value::Text(Some(account)), Value::Uuid(Some(cookie))];
+    let rows = BY_COOKIE_WITH_CLAIM.with(|statement| statement.run(mode, &values))?;
+    let cookie = visitor(&rows, 2);
+    let is_superseded = rows.uuid(0, 1).is_some();
+    if is_superseded || cookie.is_some_and(|visitor| visitor.claimed_by.is_some()) {
+        return Ok(None);
+    }
+    let values = [Value::Text(Some(account)), Value::Text(Some(provided))];
+    let rows = BY_PROVIDED.with(|statement| statement.run(mode, &values))?;
+    Ok(Some(Facts {
+        provided: rows.uuid(0, 1),
+        provided_verified: rows.truth(0, 2),
+        cookie,
+        ..Facts::default()
+    }))
+}
+
 /// Reads all facts about a request in one statement.
 fn all_facts(mode: Mode, account: &str, request: &Request) -> Result<Facts, IdentityError> {
     let given = [
@@ -507,6 +550,9 @@ fn all_facts(mode: Mode, account: &str, request: &Request) -> Result<Facts, Iden
     ];
     if given == [false; 3] {
         return Ok(Facts::default());
+    }
+    if let Some(known) = facts_of_login(mode, account, request)? {
+        return Ok(known);
     }
     let key = request.channel.as_ref();
     let values = [
@@ -690,25 +736,82 @@ fn locked_visitor(rows: &Rows) -> Option<LockedVisitor> {
     })
 }
 
+// The rows are locked in the order of the locking clauses.
 statement!(
-    TRY_ELECTION,
-    "select pg_catalog.pg_try_advisory_xact_lock($1)"
+    TAKE_AND_SHARE,
+    "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten,
+        c.superseded_by, c.visitor_id, c.identified, c.claimed_by, c.forgotten
+    from visitor_identity.visitor as v
+    cross join visitor_identity.visitor as c
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2
+        and v.superseded_by is null
+        and c.account operator(pg_catalog.=) $1
+        and c.visitor_id operator(pg_catalog.=) $3
+    for update of v
+    for key share of c"
 );
-statement!(WAIT_ELECTION, "select pg_catalog.pg_advisory_xact_lock($1)");
+
+statement!(
+    SHARE_AND_TAKE,
+    "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten,
+        c.superseded_by, c.visitor_id, c.identified, c.claimed_by, c.forgotten
+    from visitor_identity.visitor as v
+    cross join visitor_identity.visitor as c
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2
+        and v.superseded_by is null
+        and c.account operator(pg_catalog.=) $1
+        and c.visitor_id operator(pg_catalog.=) $3
+    for key share of c
+    for update of v"
+);
+
+/// Takes one standing visitor and shares another, in the order of their ids, by one statement. Both rows are as they are
+/// after the locks were granted. None: one of them is superseded by now, or there is no such visitor; then it is not
+/// known which of the two is locked.
+pub fn take_and_share(
+    account: &str,
+    taken: Uuid,
+    shared: Uuid,
+) -> Result<Option<(LockedVisitor, LockedVisitor)>, IdentityError> {
+    let values = [
+        Value::Text(Some(account)),
+        Value::Uuid(Some(taken)),
+        Value::Uuid(Some(shared)),
+    ];
+    let rows = if taken < shared {
+        TAKE_AND_SHARE.with(|statement| statement.run(Mode::Write, &values))
+    } else {
+        SHARE_AND_TAKE.with(|statement| statement.run(Mode::Write, &values))
+    }?;
+    let locked = |column| {
+        visitor(&rows, column + 1).map(|visitor| LockedVisitor {
+            superseded_by: rows.uuid(0, column),
+            visitor,
+        })
+    };
+    Ok(locked(1).zip(locked(6)))
+}
 
 /// Elects this transaction as the one that rebinds the visitor, without waiting. False: another one is it.
-pub fn try_election(key: i64) -> Result<bool, IdentityError> {
-    let values = [Value::Int8(Some(key))];
-    Ok(TRY_ELECTION
-        .with(|statement| statement.run(Mode::Write, &values))?
-        .truth(0, 1))
+pub fn try_election(key: i64) -> bool {
+    // SAFETY: a function of PostgreSQL that takes one bigint and is never NULL; it only touches the lock table.
+    unsafe {
+        pgrx::direct_function_call::<bool>(
+            pg_sys::pg_try_advisory_xact_lock_int8,
+            &[key.into_datum()],
+        )
+    }
+    .unwrap_or(false)
 }
 
 /// The same, waiting until the other transaction ends.
-pub fn wait_for_election(key: i64) -> Result<(), IdentityError> {
-    let values = [Value::Int8(Some(key))];
-    WAIT_ELECTION.with(|statement| statement.run(Mode::Write, &values))?;
-    Ok(())
+pub fn wait_for_election(key: i64) {
+    // SAFETY: as above.
+    unsafe {
+        pgrx::direct_function_call::<()>(pg_sys::pg_advisory_xact_lock_int8, &[key.into_datum()]);
+    }
 }
 
 statement!(
@@ -745,41 +848,21 @@ pub fn insert_visitor(account: &str, visitor_id: Uuid) -> Result<bool, IdentityE
     Ok(rows.len() == 1)
 }
 
-// One statement, visitor first: both tables get one row each, nothing is updated afterwards. Of two sessions that
-// compute the same id the second waits in the visitor's key for the first.
+// The visitor first, then the identifier, by a plain statement each: one for both has to keep the row of the first for
+// the second and costs more than that. Nothing is updated afterwards. Of two sessions that compute the same id the second
+// waits in the visitor's key for the first.
 statement!(
-    FIRST_SIGHT_PROVIDED,
-    "with v as (
-        insert into visitor_identity.visitor (account, visitor_id, identified)
-        values ($1, $3, true)
-        on conflict do nothing
-        returning visitor_id
-    ), i as (
-        insert into visitor_identity.provided_identity (account, provided_visitor_id, visitor_id)
-        select $1, $2, v.visitor_id
-        from v
-        on conflict do nothing
-        returning visitor_id
-    )
-    select exists (select from v), exists (select from i)"
+    INSERT_IDENTIFIED,
+    "insert into visitor_identity.visitor (account, visitor_id, identified)
+    values ($1, $2, true)
+    on conflict do nothing"
 );
 
 statement!(
-    FIRST_SIGHT_CHANNEL,
-    "with v as (
-        insert into visitor_identity.visitor (account, visitor_id)
-        values ($1, $5)
-        on conflict do nothing
-        returning visitor_id
-    ), i as (
-        insert into visitor_identity.channel_identity
-            (account, channel_type, channel_id, channel_user_id, visitor_id)
-        select $1, $2, $3, $4, v.visitor_id
-        from v
-        on conflict do nothing
-        returning visitor_id
-    )
-    select exists (select from v), exists (select from i)"
+    BIND_PROVIDED,
+    "insert into visitor_identity.provided_identity (account, provided_visitor_id, visitor_id)
+    values ($1, $2, $3)
+    on conflict do nothing"
 );
 
 statement!(
@@ -1126,31 +1209,35 @@ fn first_sight(
     target: Target,
     visitor_id: Uuid,
 ) -> Result<bool, IdentityError> {
-    let rows = match (
+    let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor_id))];
+    let bound = match (
         target,
         request.provided.as_deref(),
         request.channel.as_ref(),
     ) {
         (Target::FromProvided, Some(provided), _) => {
-            let values = [
-                Value::Text(Some(account)),
-                Value::Text(Some(provided)),
-                Value::Uuid(Some(visitor_id)),
-            ];
-            FIRST_SIGHT_PROVIDED.with(|statement| statement.run(Mode::Write, &values))?
+            let inserted =
+                INSERT_IDENTIFIED.with(|statement| statement.run(Mode::Write, &values))?;
+            if inserted.len() == 0 {
+                return Ok(false);
+            }
+            let [account, visitor_id] = values;
+            let values = [account, Value::Text(Some(provided)), visitor_id];
+            let bound = BIND_PROVIDED.with(|statement| statement.run(Mode::Write, &values))?;
+            bound.len() == 1
         }
         (Target::FromChannel, _, Some(key)) => {
-            let [a, b, c, d] = channel_values(account, key);
-            let values = [a, b, c, d, Value::Uuid(Some(visitor_id))];
-            FIRST_SIGHT_CHANNEL.with(|statement| statement.run(Mode::Write, &values))?
+            if !insert_visitor(account, visitor_id)? {
+                return Ok(false);
+            }
+            bind_channel(account, key, visitor_id)?
         }
         _ => return Err(IdentityError::Internal("no identifier to bind".into())),
     };
-    let (inserted, bound) = (rows.truth(0, 1), rows.truth(0, 2));
-    if inserted && !bound {
+    if !bound {
         delete_own_visitor(account, visitor_id)?;
     }
-    Ok(inserted && bound)
+    Ok(bound)
 }
 
 /// Binds the identifier to the visitor who has the computed id. False: it is bound by now.

@@ -81,7 +81,13 @@ impl PersonRows {
                 from {name} as t
                 where {of_person}"
             )),
-            lock: RowLocks::over(owner, name, &of_person, &key, is_key_changed),
+            lock: RowLocks::over(
+                owner,
+                name,
+                &of_person,
+                &columns.key_order(),
+                is_key_changed,
+            ),
             // The whole row, also where the table has a column that is called t.
             read: Statement::over_table(format!(
                 "select coalesce(
@@ -119,7 +125,7 @@ impl PersonRows {
     /// Locks the rows, waiting for those that other transactions are changing.
     pub fn lock(&self, account: &str, person: &[Uuid]) -> Result<(), IdentityError> {
         self.lock
-            .take(&[Value::Text(Some(account)), Value::Uuids(person)])
+            .take([Value::Text(Some(account)), Value::Uuids(person)])
             .map(|_| ())
     }
 

@@ -3,15 +3,17 @@
 //!
 //! The caller holds the visitor's row FOR UPDATE and the target's FOR KEY SHARE (notes on concurrency, section 7).
 
-use super::attachment::{tables_holding, Kind, MovedKeys};
+use super::attachment::{tables_holding, AttachedTable, Kind};
 use super::device::move_devices;
 use super::notification::{notify, Rebinding};
-use super::policy::announce_change;
+use super::policy::{announce_change, is_anything_owed};
+use super::row_lock::{Found, LockedRows};
 use super::spi::{transaction_snapshot_is_fixed, unless_unique_violation, Mode, Value};
 use super::statement;
 use crate::error::IdentityError;
 use pgrx::pg_sys;
 use std::cell::RefCell;
+use std::rc::Rc;
 use uuid::Uuid;
 
 /// Why a rebinding happened; the column `reason` of the log.
@@ -101,6 +103,41 @@ impl Drop for Moving {
         MOVES.with(|moves| moves.borrow_mut().pop());
     }
 }
+
+// Nearly always nobody claimed him. The sub-selects tell what he has beside chats: he is taken, so that nobody adds to it
+// until we end, and what is not there needs no statement of its own.
+statement!(
+    SUPERSEDE_UNCLAIMED,
+    "update visitor_identity.visitor as v
+    set superseded_by = $3
+    where v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) $2
+        and v.superseded_by is null
+        and not v.identified
+        and not v.forgotten
+        and v.claimed_by is null
+    returning exists (
+        select
+        from visitor_identity.visitor as o
+        where o.account operator(pg_catalog.=) $1
+            and o.superseded_by operator(pg_catalog.=) $2
+    ), exists (
+        select
+        from visitor_identity.channel_identity as c
+        where c.account operator(pg_catalog.=) $1
+            and c.visitor_id operator(pg_catalog.=) $2
+    ), exists (
+        select
+        from visitor_identity.former_channel_identity as f
+        where f.account operator(pg_catalog.=) $1
+            and f.visitor_id operator(pg_catalog.=) $2
+    ), exists (
+        select
+        from visitor_identity.device as d
+        where d.account operator(pg_catalog.=) $1
+            and d.visitor_id operator(pg_catalog.=) $2
+    )"
+);
 
 statement!(
     SUPERSEDE,
@@ -239,12 +276,7 @@ statement!(
     LOG_KEYS,
     "insert into visitor_identity.rebind_row
         (account, rebind_id, moved_table, part, keys, of_visitor_table)
-    values ($1, $2, $3::pg_catalog.regclass, $4::pg_catalog.int4, $5::pg_catalog.jsonb, exists (
-        select
-        from visitor_identity.attached_table as t
-        where t.attached operator(pg_catalog.=) $3
-            and t.kind operator(pg_catalog.=) 'visitor'
-    ))"
+    values ($1, $2, $3::pg_catalog.regclass, $4::pg_catalog.int4, $5, $6)"
 );
 
 // A row that left the visitor in the same transaction in which he was absorbed belongs to that rebinding.
@@ -301,27 +333,28 @@ statement!(
     order by r.visitor_id, r.created_at, r.to_visitor_id"
 );
 
+// A row for each visitor that the target has absorbed, and one for an undone rebinding of this very pair.
 statement!(
     CANDIDATE,
-    "select (
-        select pg_catalog.count(*)
-        from (
-            select
-            from visitor_identity.rebind as r
-            where r.account operator(pg_catalog.=) $1
-                and r.to_visitor_id operator(pg_catalog.=) $3
-                and r.kind operator(pg_catalog.=) 'visitor'
-                and r.undone_at is null
-            limit $4
-        ) as absorbed
-    ), exists (
-        select
+    "(
+        select false
+        from visitor_identity.rebind as r
+        where r.account operator(pg_catalog.=) $1
+            and r.to_visitor_id operator(pg_catalog.=) $3
+            and r.kind operator(pg_catalog.=) 'visitor'
+            and r.undone_at is null
+        limit $4
+    )
+    union all
+    (
+        select true
         from visitor_identity.rebind as r
         where r.account operator(pg_catalog.=) $1
             and r.from_visitor_id operator(pg_catalog.=) $2
             and r.to_visitor_id operator(pg_catalog.=) $3
             and r.kind operator(pg_catalog.<>) 'chat'
             and r.undone_at is not null
+        limit 1
     )"
 );
 
@@ -342,6 +375,45 @@ fn pair<'a>(account: &'a str, from: Uuid, to: Uuid) -> [Value<'a>; 3] {
     ]
 }
 
+/// The chats of a visitor who is taken, as they were counted: so that they are not looked for again to be locked.
+#[derive(Default)]
+pub struct FoundChats(Vec<(Rc<AttachedTable>, Found)>);
+
+impl FoundChats {
+    fn look(
+        &mut self,
+        table: &Rc<AttachedTable>,
+        account: &str,
+        visitor: Uuid,
+        most: i64,
+    ) -> Result<i64, IdentityError> {
+        let found = table.find_chats(account, visitor, most)?;
+        let count = found.count() as i64;
+        self.0.push((Rc::clone(table), found));
+        Ok(count)
+    }
+
+    /// Locks them, if that is all that has to be locked. The tables whose chats are not among the answers are still to be
+    /// locked.
+    pub fn lock(self, account: &str) -> Result<Vec<(pg_sys::Oid, LockedRows)>, IdentityError> {
+        // In the order of the tables; those that are no chats come among them.
+        if tables_holding(account)?
+            .iter()
+            .any(|table| !table.is_of_chats())
+        {
+            return Ok(Vec::new());
+        }
+        let mut locked = Vec::with_capacity(self.0.len());
+        for (table, found) in self.0 {
+            match table.lock_found(&found)? {
+                Some(rows) => locked.push((table.relation, rows)),
+                None => break,
+            }
+        }
+        Ok(locked)
+    }
+}
+
 /// What is needed to decide whether `to` may absorb `from`: how many it absorbed already (up to `most_rebinds`), whether
 /// this pair was undone, how many chats would move (up to `most_chats`), whether rows of both clash. `expected`: where
 /// his rows would go, also while the target does not exist.
@@ -352,6 +424,7 @@ pub fn candidate(
     most_rebinds: i64,
     most_chats: i64,
     expected: Option<Uuid>,
+    mut found: Option<&mut FoundChats>,
 ) -> Result<crate::resolution::CandidateFacts, IdentityError> {
     let (absorbed_by_target, undone) = match to {
         None => (0, false),
@@ -359,14 +432,18 @@ pub fn candidate(
             let [a, b, c] = pair(account, from, to);
             let values = [a, b, c, Value::Int8(Some(most_rebinds))];
             let rows = CANDIDATE.with(|statement| statement.run(Mode::Write, &values))?;
-            (rows.number(0, 1), rows.truth(0, 2))
+            let undone = (0..rows.len()).any(|row| rows.truth(row, 1));
+            (rows.len() as i64 - i64::from(undone), undone)
         }
     };
     let mut chats = 0;
     let mut clash = false;
     for table in tables_holding(account)? {
         if table.is_of_chats() && chats < most_chats {
-            chats += table.count_chats(account, from, most_chats - chats)?;
+            chats += match found.as_deref_mut() {
+                Some(found) => found.look(&table, account, from, most_chats - chats)?,
+                None => table.count_chats(account, from, most_chats - chats)?,
+            };
         }
         if let (Some(expected), false) = (expected, clash) {
             clash = table.refuses(account, from, expected)?;
@@ -437,28 +514,46 @@ pub fn lock_chats(account: &str, visitor: Uuid) -> Result<(), IdentityError> {
 /// Supersedes `from` by `to` and moves everything, or claims him where a table refuses that.
 ///
 /// `own_row`: the table and key of the chat row whose change this is, which left `from` already.
+///
+/// `locked`: chats of his that are locked already, and what of them.
 pub fn absorb(
     account: &str,
     from: Uuid,
     to: Uuid,
     reason: Reason,
     own_row: Option<&MovedRow>,
+    locked: &[(pg_sys::Oid, LockedRows)],
 ) -> Result<Absorbed, IdentityError> {
     let values = pair(account, from, to);
     let absorbed = attempt(account, from, to, || {
-        let superseded = SUPERSEDE.with(|statement| statement.run(Mode::Newest, &values))?;
-        if superseded.len() == 0 {
-            return Ok(Absorbed::NotFree);
-        }
-        let log = Entry {
+        let mut log = Entry {
             account,
             kind: "visitor",
             from,
             to,
-            claimed_by: superseded.uuid(0, 1),
+            claimed_by: None,
             reason: reason.name(),
         };
-        move_everything(&log, own_row).map(Absorbed::Done)
+        let unclaimed =
+            SUPERSEDE_UNCLAIMED.with(|statement| statement.run(Mode::Newest, &values))?;
+        let has = if unclaimed.len() == 1 {
+            Belongings {
+                pointers: unclaimed.truth(0, 1),
+                channels: unclaimed.truth(0, 2),
+                former_channels: unclaimed.truth(0, 3),
+                devices: unclaimed.truth(0, 4),
+                // An anonymous visitor has none.
+                provided: false,
+            }
+        } else {
+            let claimed = SUPERSEDE.with(|statement| statement.run(Mode::Newest, &values))?;
+            if claimed.len() == 0 {
+                return Ok(Absorbed::NotFree);
+            }
+            log.claimed_by = claimed.uuid(0, 1);
+            Belongings::UNKNOWN
+        };
+        move_everything(&log, has, own_row, locked).map(Absorbed::Done)
     })?;
     match absorbed {
         Attempt::Done(absorbed) => Ok(absorbed),
@@ -492,7 +587,7 @@ pub fn merge(
             claimed_by: superseded.uuid(0, 1),
             reason,
         };
-        move_everything(&log, None).map(Some)
+        move_everything(&log, Belongings::UNKNOWN, None, &[]).map(Some)
     })?;
     match merged {
         Attempt::Done(merged) => Ok(merged),
@@ -515,29 +610,49 @@ struct Entry<'a> {
     reason: &'a str,
 }
 
+/// What a visitor may have beside rows in attached tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Belongings {
+    pointers: bool,
+    channels: bool,
+    former_channels: bool,
+    devices: bool,
+    provided: bool,
+}
+
+impl Belongings {
+    const UNKNOWN: Self = Self {
+        pointers: true,
+        channels: true,
+        former_channels: true,
+        devices: true,
+        provided: true,
+    };
+}
+
 /// Moves all that a visitor has who was superseded just now, and logs it.
 fn move_everything(
     entry: &Entry<'_>,
+    has: Belongings,
     own_row: Option<&MovedRow>,
+    locked: &[(pg_sys::Oid, LockedRows)],
 ) -> Result<Rebound, IdentityError> {
     let Entry {
         account, from, to, ..
     } = *entry;
     let values = pair(account, from, to);
-    let oids = TABLE_OIDS.with(|statement| statement.run(Mode::ReadOnly, &[]))?;
-    let oid = |column| {
-        oids.get::<pg_sys::Oid>(0, column)
-            .unwrap_or(pg_sys::InvalidOid)
-    };
-    let (visitors, channels, provided) = (oid(1), oid(2), oid(3));
-    let mut moved: Vec<(pg_sys::Oid, MovedKeys)> = Vec::new();
+    let mut moved: Vec<Moved> = Vec::new();
     // The chats first: whoever holds one may be waiting for an identifier.
     let (mut chats, mut kept) = (0, 0);
     for table in tables_holding(account)? {
         let _moving = Moving::begin(from, to);
         let keys = match &table.kind {
             Kind::Chats => {
-                let keys = table.move_chats(account, from, to)?;
+                let locked = locked
+                    .iter()
+                    .find(|(of, _)| *of == table.relation)
+                    .map(|(_, rows)| *rows);
+                let keys = table.move_chats(account, from, to, locked)?;
                 chats += keys.iter().map(|keys| keys.count).sum::<i64>();
                 keys
             }
@@ -547,51 +662,86 @@ fn move_everything(
                 done.moved
             }
         };
-        moved.extend(keys.into_iter().map(|keys| (table.relation, keys)));
+        let is_of_chats = table.is_of_chats();
+        moved.extend(keys.into_iter().map(|keys| Moved {
+            table: table.relation,
+            keys: keys.keys,
+            of_visitor_table: !is_of_chats,
+        }));
     }
-    for (table, statement) in [
-        (visitors, &COMPRESS_POINTERS),
-        (channels, &MOVE_CHANNELS),
-        (provided, &MOVE_PROVIDED),
+    for (has, table, statement) in [
+        (has.pointers, OwnTable::Visitor, &COMPRESS_POINTERS),
+        (has.channels, OwnTable::Channel, &MOVE_CHANNELS),
+        (has.provided, OwnTable::Provided, &MOVE_PROVIDED),
     ] {
-        let rows = statement.with(|statement| statement.run(Mode::Newest, &values))?;
-        if let Some(keys) = rows.get::<String>(0, 2) {
-            moved.push((
-                table,
-                MovedKeys {
-                    count: rows.number(0, 1),
-                    keys,
-                },
-            ));
+        if has {
+            let rows = statement.with(|statement| statement.run(Mode::Newest, &values))?;
+            if let Some(keys) = rows.get::<String>(0, 2) {
+                moved.push(Moved::of_ours(table, keys)?);
+            }
         }
     }
-    INHERIT_FORMER_CHANNELS.with(|statement| statement.run(Mode::Write, &values))?;
-    if let Some(keys) = move_devices(account, from, to)? {
-        moved.push((oid(5), keys));
+    if has.former_channels {
+        INHERIT_FORMER_CHANNELS.with(|statement| statement.run(Mode::Write, &values))?;
     }
-
+    if has.devices {
+        if let Some(keys) = move_devices(account, from, to)? {
+            moved.push(Moved::of_ours(OwnTable::Device, keys.keys)?);
+        }
+    }
     if let Some(row) = own_row {
         chats += 1;
-        moved.push((
-            row.table,
-            MovedKeys {
-                count: 1,
-                keys: row.keys.clone(),
-            },
-        ));
+        moved.push(Moved {
+            table: row.table,
+            keys: row.keys.clone(),
+            of_visitor_table: false,
+        });
     }
-    // After the moves: whoever yielded while they waited has said so by now.
-    settle(account, from)?;
-    let rebind_id = log(entry, chats, kept)?;
-    let mut part = 0;
-    let mut last = pg_sys::InvalidOid;
-    moved.sort_by_key(|(table, _)| table.to_u32());
-    for (table, keys) in &moved {
-        part = if *table == last { part + 1 } else { 0 };
-        last = *table;
-        log_keys(account, rebind_id, *table, part, &keys.keys)?;
+    // After the moves: whoever yielded while they waited has said so by now, also to this backend (the invalidation of a
+    // transaction arrives before its locks are free).
+    if is_anything_owed()? {
+        settle(account, from)?;
     }
+    moved.sort_by_key(|moved| moved.table.to_u32());
+    let rebind_id = log(entry, chats, kept, &moved)?;
     Ok(Rebound { rebind_id, chats })
+}
+
+/// Keys for the log.
+struct Moved {
+    table: pg_sys::Oid,
+    /// A JSON array.
+    keys: String,
+    of_visitor_table: bool,
+}
+
+impl Moved {
+    fn of_ours(table: OwnTable, keys: String) -> Result<Self, IdentityError> {
+        Ok(Self {
+            table: table.oid()?,
+            keys,
+            of_visitor_table: false,
+        })
+    }
+}
+
+/// The tables of the extension that the log or an announcement names; the number is the column of `TABLE_OIDS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OwnTable {
+    Visitor = 1,
+    Channel = 2,
+    Provided = 3,
+    Pending = 4,
+    Device = 5,
+}
+
+impl OwnTable {
+    fn oid(self) -> Result<pg_sys::Oid, IdentityError> {
+        TABLE_OIDS
+            .with(|statement| statement.run(Mode::ReadOnly, &[]))?
+            .get::<pg_sys::Oid>(0, self as i32)
+            .ok_or_else(|| IdentityError::Internal("a table of the extension is gone".into()))
+    }
 }
 
 /// One chat row that a trigger moved: its table and its key, as a JSON array of one.
@@ -621,16 +771,21 @@ pub fn log_row(
             claimed_by: None,
             reason: reason.name(),
         };
-        let rebind_id = log(&entry, 1, 0)?;
-        log_keys(account, rebind_id, row.table, 0, &row.keys)?;
+        let moved = Moved {
+            table: row.table,
+            keys: row.keys.clone(),
+            of_visitor_table: false,
+        };
+        log(&entry, 1, 0, &[moved])?;
     }
     Ok(())
 }
 
-/// Logs a rebinding with the chats that moved and the other rows that were kept.
-fn log(entry: &Entry<'_>, chats: i64, kept: i64) -> Result<i64, IdentityError> {
+/// Logs a rebinding with the chats that moved, the other rows that were kept, and the keys, sorted by their tables.
+fn log(entry: &Entry<'_>, chats: i64, kept: i64, moved: &[Moved]) -> Result<i64, IdentityError> {
+    let account = Value::Text(Some(entry.account));
     let values = [
-        Value::Text(Some(entry.account)),
+        account,
         Value::Text(Some(entry.kind)),
         Value::Uuid(Some(entry.from)),
         Value::Uuid(Some(entry.to)),
@@ -641,6 +796,21 @@ fn log(entry: &Entry<'_>, chats: i64, kept: i64) -> Result<i64, IdentityError> {
     ];
     let rows = LOG.with(|statement| statement.run(Mode::Write, &values))?;
     let rebind_id = rows.number(0, 1);
+    let mut part = 0;
+    let mut last = pg_sys::InvalidOid;
+    for moved in moved {
+        part = if moved.table == last { part + 1 } else { 0 };
+        last = moved.table;
+        let values = [
+            account,
+            Value::Int8(Some(rebind_id)),
+            Value::Oid(moved.table),
+            Value::Int8(Some(part)),
+            Value::Jsonb(&moved.keys),
+            Value::Bool(moved.of_visitor_table),
+        ];
+        LOG_KEYS.with(|statement| statement.run(Mode::Write, &values))?;
+    }
     notify(&Rebinding {
         account: entry.account,
         rebind_id,
@@ -650,24 +820,6 @@ fn log(entry: &Entry<'_>, chats: i64, kept: i64) -> Result<i64, IdentityError> {
         rebound_chats: chats,
     })?;
     Ok(rebind_id)
-}
-
-fn log_keys(
-    account: &str,
-    rebind_id: i64,
-    table: pg_sys::Oid,
-    part: i64,
-    keys: &str,
-) -> Result<(), IdentityError> {
-    let values = [
-        Value::Text(Some(account)),
-        Value::Int8(Some(rebind_id)),
-        Value::Oid(table),
-        Value::Int8(Some(part)),
-        Value::Json(Some(keys)),
-    ];
-    LOG_KEYS.with(|statement| statement.run(Mode::Write, &values))?;
-    Ok(())
 }
 
 /// Claims an anonymous visitor for an identified one; its channel ids and devices point to the claimant, its chats stay.
@@ -683,10 +835,7 @@ pub fn claim(account: &str, visitor: Uuid, by: Uuid) -> Result<(), IdentityError
 
 /// Tells every backend, at commit, that debts were settled; that one was made, the table's trigger tells.
 pub(super) fn announce_debts() -> Result<(), IdentityError> {
-    let oids = TABLE_OIDS.with(|statement| statement.run(Mode::ReadOnly, &[]))?;
-    if let Some(table) = oids.get::<pg_sys::Oid>(0, 4) {
-        announce_change(table);
-    }
+    announce_change(OwnTable::Pending.oid()?);
     Ok(())
 }
 

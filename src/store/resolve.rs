@@ -7,20 +7,24 @@
 use super::held::hold_binding;
 use super::identity::{
     bind_channel, bind_target, facts, insert_visitor, lock_known, lock_visitor, name_alias,
-    repoint_channel, seat, still_bound, try_election, wait_for_election, Lock, LockedVisitor, Seat,
+    repoint_channel, seat, still_bound, take_and_share, try_election, wait_for_election, Lock,
+    LockedVisitor, Seat,
 };
-use super::policy::{custom_channels, policy};
+use super::policy::{custom_channels, is_anything_owed, policy};
 use super::rebind::{
-    absorb, candidate, claim, lock_chats, owe, owed, settle, Absorbed, MovedRow, Reason, Rebound,
+    absorb, candidate, claim, lock_chats, owe, owed, settle, Absorbed, FoundChats, MovedRow,
+    Reason, Rebound,
 };
 use super::refused_link::record;
+use super::row_lock::LockedRows;
 use super::spi::{connect, is_read_only, transaction_snapshot_is_fixed, Mode};
 use crate::error::IdentityError;
 use crate::resolution::{
-    computed_id, decide, rebind_candidates, Asker, Basis, ChannelEffect, Decision, Facts, Note,
-    OnAuthorization, Outcome, Policy, RawRequest, Refusal, RefusedLink, Request, Target, Unusable,
-    Visitor,
+    computed_id, decide, rebind_candidates, Asker, Basis, CandidateFacts, ChannelEffect, Decision,
+    Facts, Note, OnAuthorization, Outcome, Policy, RawRequest, Refusal, RefusedLink, Request,
+    Target, Unusable, Visitor,
 };
+use pgrx::pg_sys;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -70,6 +74,8 @@ pub struct Prepared {
     pub owe: Vec<Uuid>,
     /// Rebindings to this visitor that were owed and that this call has completed on its way.
     pub settled: Vec<(Uuid, Rebound)>,
+    /// Chats of the one to be superseded that are locked since he is taken.
+    pub locked_chats: Vec<(pg_sys::Oid, LockedRows)>,
 }
 
 impl Prepared {
@@ -83,6 +89,7 @@ impl Prepared {
             claim: Vec::new(),
             owe: Vec::new(),
             settled: Vec::new(),
+            locked_chats: Vec::new(),
         }
     }
 
@@ -169,8 +176,10 @@ pub fn resolve(account: &str, raw: RawRequest<'_>) -> Result<Resolution, Identit
         let known = facts(Mode::OwnWork, account, &request)?;
         let read_only = is_read_only();
         let mut first = None;
-        if !known.pending || read_only {
-            let decision = judge(&policy, &request, &known)?;
+        if !read_only && foreseen(&policy, &request, &known).is_some() {
+            first = Some((known, None));
+        } else if !known.pending || read_only {
+            let decision = judge(&policy, &request, &known, None)?;
             match decision.target {
                 Target::Known(visitor_id) if !decision.writes() => {
                     if !read_only {
@@ -178,7 +187,7 @@ pub fn resolve(account: &str, raw: RawRequest<'_>) -> Result<Resolution, Identit
                     }
                     return Ok(answer(visitor_id, &decision, false, &[], &[], 0));
                 }
-                _ => first = Some(decision),
+                _ => first = Some((known, Some(decision))),
             }
         }
         if read_only {
@@ -189,11 +198,13 @@ pub fn resolve(account: &str, raw: RawRequest<'_>) -> Result<Resolution, Identit
     })
 }
 
-/// Decides, after reading what has to be known of the visitors that might be absorbed.
+/// Decides, after reading what has to be known of the visitors that might be absorbed. `found`: where the chats of the one
+/// candidate, who is taken already, are kept.
 pub(super) fn judge(
     policy: &Policy,
     request: &Request,
     known: &Facts,
+    mut found: Option<&mut FoundChats>,
 ) -> Result<Decision, IdentityError> {
     let mut candidates = Vec::new();
     if policy.on_authorization == OnAuthorization::Rebind {
@@ -205,10 +216,37 @@ pub(super) fn judge(
                 policy.max_rebinds.saturating_add(1),
                 policy.max_rebind_chats.saturating_add(1),
                 expected_target(policy, request, known),
+                found.as_deref_mut(),
             )?);
         }
     }
     Ok(decide(policy, request, known, &candidates))
+}
+
+/// What an authorization that meets one free visitor by his cookie will lock, before it is known whether it absorbs or
+/// claims him: the same rows either way. None: there may be more to it, or nothing to write.
+fn foreseen(policy: &Policy, request: &Request, known: &Facts) -> Option<Decision> {
+    if policy.on_authorization != OnAuthorization::Rebind
+        || request.channel.is_some()
+        || known.provided.is_none()
+        || known.pending
+    {
+        return None;
+    }
+    let met = known
+        .cookie
+        .filter(|visitor| visitor.claimed_by.is_none())?
+        .id;
+    (rebind_candidates(policy, request, known) == [met]).then(|| {
+        let allowed = CandidateFacts {
+            visitor_id: met,
+            chats: 0,
+            absorbed_by_target: 0,
+            undone: false,
+            clash: false,
+        };
+        decide(policy, request, known, &[allowed])
+    })
 }
 
 /// Where an authorization would take the rows of the visitors that it absorbs: also a visitor that does not exist yet may
@@ -253,6 +291,8 @@ struct Held {
     elected: Vec<Uuid>,
     yielded: Vec<Uuid>,
     chats: Vec<Uuid>,
+    /// A visitor as he was read: while his row says the same when it is taken, nothing has to be read again.
+    seen: Option<Visitor>,
     /// Another transaction is moving the visitor who has the row, the row included: it stays until then.
     target_is_busy: bool,
 }
@@ -266,15 +306,15 @@ impl Held {
 
 /// Tries an election a few times. An aborting transaction gives up its rows a moment before its elections: whoever it
 /// wakes must not take the dying one for the winner.
-fn try_election_patiently(key: i64) -> Result<bool, IdentityError> {
+fn try_election_patiently(key: i64) -> bool {
     for pause in [1, 2, 4, 0] {
-        if try_election(key)? {
-            return Ok(true);
+        if try_election(key) {
+            return true;
         }
         pgrx::check_for_interrupts!();
         std::thread::sleep(Duration::from_millis(pause));
     }
-    Ok(false)
+    false
 }
 
 enum Locked {
@@ -298,19 +338,18 @@ fn turn_key(account: &str, visitor: Uuid) -> i64 {
 }
 
 /// Elects this transaction as the one that moves a visitor's chats, waiting for another that does.
-pub(super) fn elect(account: &str, visitor: Uuid) -> Result<(), IdentityError> {
-    wait_for_election(election_key(account, visitor))
+pub(super) fn elect(account: &str, visitor: Uuid) {
+    wait_for_election(election_key(account, visitor));
 }
 
 /// What a human orders about a visitor waits for what another orders about him, before anything of his is held: it takes
 /// identified visitors, whom a login that holds a chat waits for.
-pub(super) fn take_turn(account: &str, visitors: &[Uuid]) -> Result<(), IdentityError> {
+pub(super) fn take_turn(account: &str, visitors: &[Uuid]) {
     let mut visitors = visitors.to_vec();
     visitors.sort_unstable();
     for visitor in visitors {
-        wait_for_election(turn_key(account, visitor))?;
+        wait_for_election(turn_key(account, visitor));
     }
-    Ok(())
 }
 
 /// Locks what a decision needs, in the one order: elections sorted, then rows sorted. The holder of the computed id is
@@ -342,10 +381,10 @@ fn lock(
         let is_one_of_few = count_election();
         let key = election_key(account, *visitor);
         let elected = if may_wait {
-            wait_for_election(key)?;
+            wait_for_election(key);
             true
         } else {
-            (stance != Stance::HoldsNothing && !is_one_of_few) || try_election_patiently(key)?
+            (stance != Stance::HoldsNothing && !is_one_of_few) || try_election_patiently(key)
         };
         if elected {
             held.elected.push(*visitor);
@@ -370,8 +409,21 @@ fn lock(
         }
     }
     rows.sort_unstable_by_key(|(id, _)| *id);
+    let both = match (decision.basis, rows.as_slice()) {
+        (Basis::Provided, [(taken, Lock::TakeStanding), (shared, Lock::Share)])
+        | (Basis::Provided, [(shared, Lock::Share), (taken, Lock::TakeStanding)]) => {
+            take_and_share(account, *taken, *shared)?
+        }
+        _ => None,
+    };
     for (visitor, strength) in rows {
+        let at_once = both.and_then(|(taken, shared)| {
+            [taken, shared]
+                .into_iter()
+                .find(|row| row.visitor.id == visitor)
+        });
         let locked = match (stance, strength, decision.basis) {
+            _ if at_once.is_some() => at_once,
             // An anonymous visitor, whom the mover of the row's own visitor may be absorbing as well.
             (Stance::HoldsChatRow(Some(left)), Lock::Share, Basis::Channel) => {
                 match share_beside(account, visitor, left)? {
@@ -389,7 +441,12 @@ fn lock(
                 if locked.is_some() {
                     held.taken.push(visitor);
                 }
-                result = Locked::ReadAgain;
+                let as_read = locked.is_some_and(|row| {
+                    row.superseded_by.is_none() && held.seen == Some(row.visitor)
+                });
+                if !as_read {
+                    result = Locked::ReadAgain;
+                }
             }
             (Lock::ShareIdle, None) => held.target_is_busy = true,
             (_, None) if held.target_is_busy => {}
@@ -421,7 +478,7 @@ fn lock(
 pub fn prepare(
     policy: &Policy,
     request: &Request,
-    first: Option<Decision>,
+    first: Option<(Facts, Option<Decision>)>,
     stance: Stance,
 ) -> Result<Prepared, IdentityError> {
     let account = policy.account.as_str();
@@ -430,6 +487,7 @@ pub fn prepare(
     let mut completed = Vec::new();
     let mut identified_in_place = false;
     let mut owed_looked_at = false;
+    let mut locked_chats = Vec::new();
     // A row that may stay where it is must not wait for its visitor.
     if stance == Stance::HoldsChatRow(None) && !policy.require_signature {
         if let Some(known) = lock_known(account, request)? {
@@ -443,8 +501,8 @@ pub fn prepare(
         }
     }
     for round in 0..MOST_ROUNDS {
-        let decision = match first.take() {
-            Some(decision) => decision,
+        let (known, judged) = match first.take() {
+            Some(first) => first,
             None => {
                 let known = facts(Mode::Write, account, request)?;
                 if known.pending && stance == Stance::HoldsNothing && !owed_looked_at {
@@ -452,7 +510,36 @@ pub fn prepare(
                     owed_looked_at = true;
                     continue;
                 }
-                judge(policy, request, &known)?
+                (known, None)
+            }
+        };
+        let decision = match judged {
+            Some(decision) => decision,
+            None => {
+                let stays = stance == Stance::HoldsChatRow(known.provided);
+                let at_once = if round == 0 && !stays {
+                    foreseen(policy, request, &known)
+                } else {
+                    None
+                };
+                if let Some(decision) = &at_once {
+                    held.seen = known.cookie;
+                    let locked = lock(policy, request, decision, None, stance, true, &mut held)?;
+                    held.seen = None;
+                    // Who yielded to whoever held one of the rows has said so by the time that it is ours.
+                    if matches!(locked, Locked::ReadAgain) || is_anything_owed()? {
+                        continue;
+                    }
+                }
+                // Not beside a chat row that is held: what BEFORE decides may come to nothing, and locks no chats but for a
+                // binding.
+                let locks_found = at_once.is_some() && stance == Stance::HoldsNothing;
+                let mut found = FoundChats::default();
+                let decision = judge(policy, request, &known, locks_found.then_some(&mut found))?;
+                if locks_found && decision.absorbed().next().is_some() {
+                    locked_chats = found.lock(account)?;
+                }
+                decision
             }
         };
         let share_target = request.asker == Asker::ChatRow || decision.writes();
@@ -525,6 +612,7 @@ pub fn prepare(
         }
         return Ok(Prepared {
             visitor_id,
+            locked_chats,
             identified_in_place,
             absorb,
             // Another transaction is deciding about the visitor, and we may not wait: he stays unclaimed by us.
@@ -582,11 +670,12 @@ pub fn complete(
         rebind_ids.push(rebound.rebind_id);
         chats += rebound.chats;
     }
+    let locked = prepared.locked_chats.as_slice();
     for visitor in &prepared.absorb {
         let row = own_row
             .filter(|(left, _)| left == visitor)
             .map(|(_, row)| row);
-        match absorb(account, *visitor, target, reason, row)? {
+        match absorb(account, *visitor, target, reason, row, locked)? {
             Absorbed::Done(rebound) => {
                 previous.push(*visitor);
                 rebind_ids.push(rebound.rebind_id);
@@ -647,8 +736,8 @@ fn complete_owed(
         // visitor completes it.
         let key = election_key(account, visitor);
         if held.nothing() {
-            wait_for_election(key)?;
-        } else if !try_election(key)? {
+            wait_for_election(key);
+        } else if !try_election(key) {
             continue;
         }
         held.elected.push(visitor);
@@ -671,7 +760,7 @@ fn complete_owed(
             .map(|target| target.id);
         if let Some(target) = target {
             if let Absorbed::Done(rebound) =
-                absorb(account, visitor, target, Reason::Pending, None)?
+                absorb(account, visitor, target, Reason::Pending, None, &[])?
             {
                 completed.push((visitor, target, rebound));
             }
@@ -696,7 +785,7 @@ fn share_beside(account: &str, visitor: Uuid, left: Uuid) -> Result<Beside, Iden
     if idle.is_some() || survivor(account, visitor)?.is_none() {
         return Ok(Beside::Locked(idle));
     }
-    if try_election_patiently(election_key(account, left))? {
+    if try_election_patiently(election_key(account, left)) {
         return Ok(Beside::Locked(lock_visitor(account, visitor, Lock::Share)?));
     }
     if transaction_snapshot_is_fixed() {

@@ -22,13 +22,13 @@ pub struct RowLocks {
 }
 
 impl RowLocks {
-    /// `name`: quoted and qualified. `which`: a condition on the alias `t`. `key`: their order. `is_key_changed`: whether
+    /// `name`: quoted and qualified. `which`: a condition on the alias `t`, `$1` and `$2`. `key`: their order. `is_key_changed`: whether
     /// what is going to be changed is a part of a key.
     pub fn over(
         owner: pg_sys::Oid,
         name: &str,
         which: &str,
-        key: &str,
+        key: &[String],
         is_key_changed: bool,
     ) -> Self {
         let (mode, strength) = if is_key_changed {
@@ -39,63 +39,129 @@ impl RowLocks {
                 "for no key update",
             )
         };
+        let numbered: Vec<(String, String)> = key
+            .iter()
+            .zip(1..)
+            .map(|(column, number)| (format!("{column} as k{number}"), format!("f.k{number}")))
+            .collect();
+        let (columns, order): (Vec<String>, Vec<String>) = numbered.into_iter().unzip();
         Self {
             owner,
             mode,
+            // The limit before the order: who has found too many has not read them all.
             find: Statement::over_table(format!(
-                "select t.tableoid, t.ctid
-                from {name} as t
-                where {which}
-                order by {key}"
+                "select f.place, f.version
+                from (
+                    select t.tableoid as place, t.ctid as version, {}
+                    from {name} as t
+                    where {which}
+                    limit $3
+                ) as f
+                order by {}",
+                columns.join(", "),
+                order.join(", ")
             )),
             lock: Statement::over_table(format!(
                 "select
                 from {name} as t
                 where {which}
-                order by {key}
-                {strength}"
+                order by {}
+                {strength}",
+                key.join(", ")
             )),
         }
     }
 
-    /// Locks the rows, waiting for those that other transactions are changing, and counts them. Errors: 40001 above READ
-    /// COMMITTED when one was changed meanwhile.
-    pub fn take(&self, values: &[Value<'_>]) -> Result<usize, IdentityError> {
+    /// The rows as they are now, in the order in which they are locked; up to `most` of them.
+    pub fn find(&self, which: [Value<'_>; 2], most: Option<i64>) -> Result<Found, IdentityError> {
+        let [account, visitors] = which;
+        let values = [account, visitors, Value::Int8(most)];
+        as_role(self.owner, || self.find.run(Mode::Newest, &values)).map(Found)
+    }
+
+    /// Locks all of the rows that were found, waiting for those that other transactions are changing. None: one was
+    /// changed meanwhile, which above READ COMMITTED is 40001.
+    pub fn take_found(&self, found: &Found) -> Result<Option<LockedRows>, IdentityError> {
+        let mut waited = false;
+        match self.take_versions(&found.0, &mut waited) {
+            Taken::All => Ok(Some(LockedRows {
+                count: found.count(),
+                waited,
+            })),
+            Taken::SomeWereChanged if transaction_snapshot_is_fixed() => {
+                Err(IdentityError::Serialization)
+            }
+            Taken::SomeWereChanged | Taken::CannotTell => Ok(None),
+        }
+    }
+
+    /// Locks the rows, waiting for those that other transactions are changing. Errors: 40001 above READ COMMITTED when one
+    /// was changed meanwhile.
+    pub fn take(&self, which: [Value<'_>; 2]) -> Result<LockedRows, IdentityError> {
+        let mut waited = false;
         for _ in 0..MOST_PASSES {
-            let rows = as_role(self.owner, || self.find.run(Mode::Newest, values))?;
-            match self.take_versions(&rows) {
-                Taken::All => return Ok(rows.len()),
+            let found = self.find(which, None)?;
+            match self.take_versions(&found.0, &mut waited) {
+                Taken::All => {
+                    return Ok(LockedRows {
+                        count: found.count(),
+                        waited,
+                    })
+                }
                 Taken::SomeWereChanged if transaction_snapshot_is_fixed() => {
                     return Err(IdentityError::Serialization)
                 }
-                Taken::SomeWereChanged => {}
+                Taken::SomeWereChanged => waited = true,
                 Taken::CannotTell => break,
             }
         }
-        let rows = as_role(self.owner, || self.lock.run(Mode::Newest, values))?;
-        Ok(rows.len())
+        let rows = as_role(self.owner, || self.lock.run(Mode::Newest, &which))?;
+        Ok(LockedRows {
+            count: rows.len(),
+            waited: true,
+        })
     }
 
-    fn take_versions(&self, rows: &Rows) -> Taken {
-        for row in 0..rows.len() {
-            let (Some(table), Some(version)) = (
-                rows.get::<pg_sys::Oid>(row, 1),
-                rows.get::<pg_sys::ItemPointerData>(row, 2),
-            ) else {
+    fn take_versions(&self, rows: &Rows, waited: &mut bool) -> Taken {
+        let version = |row| {
+            let table = rows.get::<pg_sys::Oid>(row, 1)?;
+            Some((table, rows.get::<pg_sys::ItemPointerData>(row, 2)?))
+        };
+        let mut row = 0;
+        while row < rows.len() {
+            let Some((table, _)) = version(row) else {
                 return Taken::CannotTell;
             };
-            match lock_version(table, version, self.mode) {
-                None => return Taken::CannotTell,
-                Some(
-                    pg_sys::TM_Result::TM_Updated
-                    | pg_sys::TM_Result::TM_Deleted
-                    | pg_sys::TM_Result::TM_Invisible,
-                ) => return Taken::SomeWereChanged,
-                Some(_) => {}
+            // The rows of one table or partition by one opening of it, as far as they follow each other.
+            let versions = std::iter::from_fn(|| {
+                let found = version(row).filter(|(of_table, _)| *of_table == table)?;
+                row += 1;
+                Some(found.1)
+            });
+            match lock_versions(table, versions, self.mode, waited) {
+                Taken::All => {}
+                other => return other,
             }
         }
         Taken::All
     }
+}
+
+/// Rows that were found, to be locked while the same connection lasts.
+pub struct Found(Rows);
+
+impl Found {
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// What was locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LockedRows {
+    pub count: usize,
+    /// Whether another transaction had one of the rows first: then it may have written others meanwhile.
+    pub waited: bool,
 }
 
 /// What came of locking the versions that a snapshot showed.
@@ -107,14 +173,17 @@ enum Taken {
     CannotTell,
 }
 
-/// Locks one version of a row and none that follows it, waiting for the transaction that has it. None: a foreign table.
-fn lock_version(
+/// Locks versions of rows and none that follow them, waiting for the transactions that have them.
+fn lock_versions(
     table: pg_sys::Oid,
-    mut version: pg_sys::ItemPointerData,
+    versions: impl Iterator<Item = pg_sys::ItemPointerData>,
     mode: pg_sys::LockTupleMode::Type,
-) -> Option<pg_sys::TM_Result::Type> {
-    // SAFETY: the statement that showed the version has locked the table until the transaction ends, and the snapshot of
-    // the calling statement keeps the version from being removed; an error gives back the relation and the slot with
+    waited: &mut bool,
+) -> Taken {
+    use pg_sys::LockWaitPolicy::{LockWaitBlock, LockWaitSkip};
+    use pg_sys::TM_Result;
+    // SAFETY: the statement that showed the versions has locked the table until the transaction ends, and the snapshot of
+    // the calling statement keeps them from being removed; an error gives back the relation and the slot with
     // everything else of the transaction.
     unsafe {
         let relation = pg_sys::table_open(table, pg_sys::RowShareLock as pg_sys::LOCKMODE);
@@ -124,24 +193,42 @@ fn lock_version(
         } else {
             (*interface).tuple_lock
         };
-        let result = lock.map(|lock| {
+        // A foreign table has none.
+        let mut taken = Taken::CannotTell;
+        if let Some(lock) = lock {
+            taken = Taken::All;
             let slot = pg_sys::table_slot_create(relation, std::ptr::null_mut());
             let mut failure = pg_sys::TM_FailureData::default();
-            let result = lock(
-                relation,
-                &mut version,
-                pg_sys::GetActiveSnapshot(),
-                slot,
-                pg_sys::GetCurrentCommandId(true),
-                mode,
-                pg_sys::LockWaitPolicy::LockWaitBlock,
-                0,
-                &mut failure,
-            );
+            for mut version in versions {
+                let mut take = |policy| {
+                    lock(
+                        relation,
+                        &mut version,
+                        pg_sys::GetActiveSnapshot(),
+                        slot,
+                        pg_sys::GetCurrentCommandId(true),
+                        mode,
+                        policy,
+                        0,
+                        &mut failure,
+                    )
+                };
+                let mut result = take(LockWaitSkip);
+                if result == TM_Result::TM_WouldBlock {
+                    *waited = true;
+                    result = take(LockWaitBlock);
+                }
+                if matches!(
+                    result,
+                    TM_Result::TM_Updated | TM_Result::TM_Deleted | TM_Result::TM_Invisible
+                ) {
+                    taken = Taken::SomeWereChanged;
+                    break;
+                }
+            }
             pg_sys::ExecDropSingleTupleTableSlot(slot);
-            result
-        });
+        }
         pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
-        result
+        taken
     }
 }

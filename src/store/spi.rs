@@ -40,6 +40,8 @@ pub enum Value<'a> {
     Timestamp(Option<pgrx::datum::TimestampWithTimeZone>),
     Interval(Option<pgrx::datum::Interval>),
     Json(Option<&'a str>),
+    /// JSON that is parsed here, once, and not by the plan.
+    Jsonb(&'a str),
     /// A row, with its composite type.
     Row(pg_sys::Datum, pg_sys::Oid),
 }
@@ -58,6 +60,7 @@ impl Value<'_> {
             Value::Interval(_) => pg_sys::INTERVALOID,
             // Passed as text and cast in the statement: the text form is what travels between two statements.
             Value::Json(_) => pg_sys::TEXTOID,
+            Value::Jsonb(_) => pg_sys::JSONBOID,
             Value::Row(_, row_type) => *row_type,
         }
     }
@@ -84,6 +87,15 @@ impl Value<'_> {
             Value::Oid(oid) => oid.into_datum(),
             Value::Timestamp(time) => time.into_datum(),
             Value::Interval(interval) => interval.into_datum(),
+            Value::Jsonb(text) => CString::new(text).ok().and_then(|text| {
+                // SAFETY: the input function of jsonb, which reads a text that outlives the call.
+                unsafe {
+                    pgrx::direct_function_call_as_datum(
+                        pg_sys::jsonb_in,
+                        &[Some(pg_sys::Datum::from(text.as_ptr()))],
+                    )
+                }
+            }),
             Value::Row(row, _) => Some(row),
         }
     }
