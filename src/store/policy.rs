@@ -5,6 +5,7 @@
 //! receives when it next looks; so a policy is seen by the next call, and a call reads no policy it knows.
 
 use super::attachment::{AttachedTable, RowShape};
+use super::history::HistoryView;
 use super::payload::RowReader;
 use super::spi::{connect, Mode, Statement, Value};
 use super::statement;
@@ -28,6 +29,9 @@ pub(super) struct Cache {
     /// By the oid of an attached table or of one of its partitions.
     pub(super) shapes: HashMap<pg_sys::Oid, Rc<RowShape>>,
     pub(super) all_tables: Option<Rc<[Rc<AttachedTable>]>>,
+    /// The views that the search reads.
+    pub(super) history_views: Option<Rc<[Rc<HistoryView>]>>,
+    pub(super) extension_owner: Option<pg_sys::Oid>,
     /// By the composite type of a row.
     pub(super) row_readers: HashMap<pg_sys::Oid, Rc<RowReader>>,
     /// Whether `pending_rebind` has rows.
@@ -91,11 +95,22 @@ unsafe extern "C-unwind" fn relation_changed(_argument: pg_sys::Datum, relation:
     }
 }
 
-/// Registers the callback; called once, when the library is loaded.
+/// Receives changes of schemas: the kept texts name them.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn schema_changed(_argument: pg_sys::Datum, _cache: i32, _hash: u32) {
+    STALE.with(|stale| stale.set(true));
+}
+
+/// Registers the callbacks; called once, when the library is loaded.
 pub fn register() {
-    // SAFETY: a static function that lives as long as the backend; registered once.
+    // SAFETY: static functions that live as long as the backend; registered once.
     unsafe {
         pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::from(0));
+        pg_sys::CacheRegisterSyscacheCallback(
+            pg_sys::SysCacheIdentifier::NAMESPACEOID as i32,
+            Some(schema_changed),
+            pg_sys::Datum::from(0),
+        );
     }
 }
 
