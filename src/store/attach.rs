@@ -883,7 +883,8 @@ fn create_views(attachment: &Attachment<'_>) -> Result<Views, IdentityError> {
 /// One view: every chat beside the provided id that is shown for it. In one piece, so that whichever identifier a filter
 /// names, the chats are read once: a filter on the provided id makes the outer join an inner one, which begins with the
 /// identity; any other begins with the chats. The two sides are joined by `= any (array[…])` both ways, because that is
-/// looked up in an index and never hashed: a filter reads no whole table, also before anything was analyzed.
+/// looked up in an index and never hashed, and by a range besides, for which PostgreSQL guesses fewer rows: a filter reads
+/// no whole table, also before anything was analyzed.
 fn create_view(
     attachment: &Attachment<'_>,
     suffix: &str,
@@ -920,39 +921,43 @@ fn create_view(
         .map_or_else(String::new, |(name, collation)| {
             format!(
                 "
-    and c.{}::pg_catalog.text operator(pg_catalog.=) any (array[p.account collate {collation}])",
+    and c.{}::pg_catalog.text operator(pg_catalog.=) any (array[p.identity_account collate {collation}])",
                 quote_identifier(name)
             )
         });
-    // Of the provided ids of the visitor: the row's own if it is one of them, else the first.
+    // Of the provided ids of the visitor: the row's own if it is one of them, else the first. The columns of the identity
+    // have names of their own, so that closed_when may say created_at and mean the table's.
     execute(format!(
         "create view {quoted_name} with (security_barrier = true) as
 select {columns}
 from {table} as c
-left join visitor_identity.provided_identity as p
-    on p.account operator(pg_catalog.=) any (array[{account} collate pg_catalog.\"C\"])
-    and p.visitor_id operator(pg_catalog.=) any (array[{visitor}])
-    and {visitor} operator(pg_catalog.=) any (array[p.visitor_id]){of_table_account}
+left join visitor_identity.provided_identity
+    as p (identity_account, identity_provided, identity_visitor, identity_verified, identity_created)
+    on p.identity_account operator(pg_catalog.=) any (array[{account} collate pg_catalog.\"C\"])
+    and p.identity_visitor operator(pg_catalog.=) any (array[{visitor}])
+    and {visitor} operator(pg_catalog.=) any (array[p.identity_visitor])
+    and {visitor} operator(pg_catalog.>=) p.identity_visitor
+    and {visitor} operator(pg_catalog.<=) p.identity_visitor{of_table_account}
     and (
-        p.provided_visitor_id operator(pg_catalog.=) {own}
+        p.identity_provided operator(pg_catalog.=) {own}
         or not exists (
             select
             from visitor_identity.provided_identity as e
-            where e.account operator(pg_catalog.=) p.account
-                and e.visitor_id operator(pg_catalog.=) p.visitor_id
+            where e.account operator(pg_catalog.=) p.identity_account
+                and e.visitor_id operator(pg_catalog.=) p.identity_visitor
                 and (
                     e.provided_visitor_id operator(pg_catalog.=) {own}
-                    or e.created_at operator(pg_catalog.<) p.created_at
+                    or e.created_at operator(pg_catalog.<) p.identity_created
                     or (
-                        e.created_at operator(pg_catalog.=) p.created_at
-                        and e.provided_visitor_id operator(pg_catalog.<) p.provided_visitor_id
+                        e.created_at operator(pg_catalog.=) p.identity_created
+                        and e.provided_visitor_id operator(pg_catalog.<) p.identity_provided
                     )
                 )
         )
     )
 where {condition}
     and visitor_identity.account_is_visible({account})",
-        columns = shown_columns(attachment, "p.provided_visitor_id").join(",\n    "),
+        columns = shown_columns(attachment, "p.identity_provided").join(",\n    "),
         table = table.quoted(),
     ))?;
     execute(format!(

@@ -101,7 +101,7 @@ statement!(
 );
 
 statement!(
-    BY_CHANNEL,
+    for any values BY_CHANNEL,
     "select c.visitor_id
     from visitor_identity.channel_identity as c
     where c.account operator(pg_catalog.=) $1
