@@ -882,9 +882,10 @@ fn create_views(attachment: &Attachment<'_>) -> Result<Views, IdentityError> {
 
 /// One view: every chat beside the provided id that is shown for it. In one piece, so that whichever identifier a filter
 /// names, the chats are read once: a filter on the provided id makes the outer join an inner one, which begins with the
-/// identity; any other begins with the chats. The two sides are joined by `= any (array[…])` both ways, because that is
+/// identity; any other begins with the chats. The visitors are joined by `= any (array[…])` both ways, because that is
 /// looked up in an index and never hashed, and by a range besides, for which PostgreSQL guesses fewer rows: a filter reads
-/// no whole table, also before anything was analyzed.
+/// no whole table, also before anything was analyzed. The accounts are joined in the collation of neither side's index,
+/// which is for Citus: it sends a join to the nodes only if it reads of equal distribution columns.
 fn create_view(
     attachment: &Attachment<'_>,
     suffix: &str,
@@ -934,6 +935,7 @@ from {table} as c
 left join visitor_identity.provided_identity
     as p (identity_account, identity_provided, identity_visitor, identity_verified, identity_created)
     on p.identity_account operator(pg_catalog.=) any (array[{account} collate pg_catalog.\"C\"])
+    and p.identity_account operator(pg_catalog.=) ({account} collate pg_catalog.\"POSIX\")
     and p.identity_visitor operator(pg_catalog.=) any (array[{visitor}])
     and {visitor} operator(pg_catalog.=) any (array[p.identity_visitor])
     and {visitor} operator(pg_catalog.>=) p.identity_visitor

@@ -57,7 +57,7 @@ select
     case when n % 4 = 0 then (10000000 + n % 31)::text end,
     timestamptz '2024-01-01' + n * interval '1 hour',
     case when n % 3 > 0 then '2024-06-01'::timestamptz end
-from generate_series(1, 3000) as n;
+from generate_series(1, 1000) as n;
 insert into by_account
 table chat;
 insert into of_one
