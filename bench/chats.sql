@@ -60,8 +60,8 @@ on conflict do nothing;
 create temp table special as
 select s.visitor_id, case when g <= 4 then s.former_id else s.visitor_id end as origin_visitor_id,
     case when g > 4 then s.provided_visitor_id end as provided_visitor_id,
-    case when g = 5 then 'telegram' end as channel_type,
-    case when g = 5 then s.channel_user_id end as channel_user_id,
+    case when g in (5, 6, 7, 11) then 'telegram' end as channel_type,
+    case when g in (5, 6, 7, 11) then s.channel_user_id end as channel_user_id,
     g <= 10 as is_closed
 from bench.searched as s
 cross join generate_series(1, 12) as g

@@ -1,4 +1,4 @@
--- One round of searches: the search bar and filters of the two views, by each identifier, against the index probes and
+-- One round of searches: the search bar, and filters of the two views by each identifier, against the index probes and
 -- the reading of the same rows that nobody can do without. bench/run calls it in turn at either size of the table.
 -- psql variables: round, size, searches.
 
@@ -8,170 +8,224 @@ set client_min_messages = warning;
 set jit = off;
 set max_parallel_workers_per_gather = 0;
 
--- Runs one of the statements below for some of the people, and says how many rows it found.
-create function pg_temp.search(what text, variant text, people integer)
-returns bigint
-language plpgsql volatile
-as $$
+-- Who is searched for, taken out of the table before anything is measured: of p is searched in the statements below.
+create temp table people as
+select array(
+    select s
+    from bench.searched as s
+    order by md5(s.n::text)
+    limit :searches
+) as every;
+
+-- The same way of asking for both variants: what a page of History, or the Workspace, shows.
+create temp table search (
+    what text,
+    variant text,
+    statement text,
+    name text generated always as ('search_' || md5(what || ', ' || variant)) stored
+);
+
+-- The search bar does not know of which kind the words are, and a channel user id is also looked for as channels key it:
+-- nobody can do without a probe for each. "one probe" goes where the chats are at once, which by => allows.
+insert into search
+select format('search_history%s: %s', f.form, k.name), 'extension',
+    format('select count(h) from visitor_identity.search_history(p.%s::text%s) as h', k.column_name, f.argument)
+from (
+    values
+        ('visitor_id', 'visitor_id', 'visitor_id'), ('former visitor_id', 'former_id', 'visitor_id'),
+        ('provided id', 'provided_visitor_id', 'provided_visitor_id'),
+        ('channel user id', 'channel_user_id', 'channel_user_id')
+) as k (name, column_name, kind)
+cross join lateral (values ('', ''), (' by', format(', by => %L', k.kind))) as f (form, argument);
+insert into search
+select s.form || k.name, s.variant,
+    format(
+        'select count(h)
+        from (select c.* from peer.chat as c where %s and c.closed_at is not null order by c.opened_at desc limit 50) as h',
+        k.condition
+    )
+from (
+    values
+        ('visitor_id', 'c.account = ''default'' and c.visitor_id = p.visitor_id'),
+        (
+            'former visitor_id',
+            'c.account = ''default'' and c.visitor_id = (
+                select v.superseded_by
+                from peer.visitor as v
+                where v.account = ''default'' and v.visitor_id = p.former_id
+            )'
+        ),
+        (
+            'provided id',
+            'c.account = ''default'' and c.visitor_id = (
+                select i.visitor_id
+                from peer.provided_identity as i
+                where i.account = ''default'' and i.provided_visitor_id = p.provided_visitor_id
+            )'
+        ),
+        ('channel user id', 'c.account = ''default'' and c.channel_user_id = p.channel_user_id')
+) as k (name, condition)
+cross join (values ('search_history: ', 'one probe'), ('search_history by: ', 'probe')) as s (form, variant);
+insert into search
+select 'search_history: ' || k.name, 'probe',
+    format(
+        $statement$
+        select count(h)
+        from (
+            select c.*
+            from peer.chat as c
+            where c.account = 'default'
+                and c.closed_at is not null
+                and c.visitor_id = any (
+                    array(
+                        select coalesce(v.superseded_by, v.visitor_id)
+                        from peer.visitor as v
+                        where v.account = 'default' and v.visitor_id = %2$s
+                        union all
+                        select r.to_visitor_id
+                        from peer.rebind as r
+                        where r.account = 'default' and r.from_visitor_id = %2$s
+                        union all
+                        select i.visitor_id
+                        from peer.provided_identity as i
+                        where i.account = 'default' and i.provided_visitor_id = p.%1$s::text
+                        union all
+                        select i.visitor_id
+                        from peer.channel_identity as i
+                        where i.account = 'default' and i.channel_user_id = p.%1$s::text
+                        union all
+                        select i.visitor_id
+                        from peer.former_channel_identity as i
+                        where i.account = 'default' and i.channel_user_id = p.%1$s::text
+                    )
+                )
+                and (%3$s)
+            union
+            select c.*
+            from peer.chat as c
+            where c.account = 'default'
+                and c.closed_at is not null
+                and c.channel_user_id = p.%1$s::text
+            order by opened_at desc
+            limit 50
+        ) as h
+        $statement$,
+        k.column_name,
+        case when k.column_name like '%_id' and k.name like '%visitor_id' then 'p.' || k.column_name else 'null::uuid' end,
+        case when k.name = 'channel user id' then 'c.channel_user_id = p.channel_user_id' else 'true' end
+    )
+from (
+    values
+        ('visitor_id', 'visitor_id'), ('former visitor_id', 'former_id'), ('provided id', 'provided_visitor_id'),
+        ('channel user id', 'channel_user_id')
+) as k (name, column_name);
+
+insert into search
+select format('%s: %s', v.view, k.name), 'extension',
+    format('select count(h) from chat.%s as h where h.%s = p.%2$s', v.view, k.column_name)
+from (values ('chat_history'), ('chat_workspace')) as v (view)
+cross join (
+    values
+        ('visitor_id', 'visitor_id'), ('provided id', 'provided_visitor_id'), ('channel user id', 'channel_user_id')
+) as k (name, column_name);
+insert into search
+select format('%s: %s', v.view, k.name), 'probe',
+    format('select count(h) from (select c.* from %s and c.closed_at is %s) as h', k.source, v.condition)
+from (values ('chat_history', 'not null'), ('chat_workspace', 'null')) as v (view, condition)
+cross join (
+    values
+        ('visitor_id', 'peer.chat as c where c.visitor_id = p.visitor_id'),
+        (
+            'provided id',
+            'peer.provided_identity as i join peer.chat as c on c.account = i.account and c.visitor_id = i.visitor_id
+            where i.provided_visitor_id = p.provided_visitor_id'
+        ),
+        ('channel user id', 'peer.chat as c where c.channel_user_id = p.channel_user_id')
+) as k (name, source);
+
+-- A function for each statement, so that the loop around it costs both variants the same and next to nothing.
+do $do$
 declare
     s record;
-    rows_found bigint;
-    total bigint := 0;
 begin
     for s in
         select *
-        from bench.searched as b
-        order by md5(b.n::text)
-        limit people
+        from search
     loop
-        case what || ', ' || variant
-            when 'search_history: visitor_id, extension' then
-                select count(h)
-                into rows_found
-                from visitor_identity.search_history(s.visitor_id::text) as h;
-            when 'search_history: former visitor_id, extension' then
-                select count(h)
-                into rows_found
-                from visitor_identity.search_history(s.former_id::text) as h;
-            when 'search_history: provided id, extension' then
-                select count(h)
-                into rows_found
-                from visitor_identity.search_history(s.provided_visitor_id) as h;
-            when 'search_history: channel user id, extension' then
-                select count(h)
-                into rows_found
-                from visitor_identity.search_history(s.channel_user_id) as h;
-            when 'chat_history: visitor_id, extension' then
-                select count(h)
-                into rows_found
-                from chat.chat_history as h
-                where h.visitor_id = s.visitor_id;
-            when 'chat_history: provided id, extension' then
-                select count(h)
-                into rows_found
-                from chat.chat_history as h
-                where h.provided_visitor_id = s.provided_visitor_id;
-            when 'chat_history: channel user id, extension' then
-                select count(h)
-                into rows_found
-                from chat.chat_history as h
-                where h.channel_user_id = s.channel_user_id;
-            when 'chat_workspace: visitor_id, extension' then
-                select count(h)
-                into rows_found
-                from chat.chat_workspace as h
-                where h.visitor_id = s.visitor_id;
-            when 'chat_workspace: provided id, extension' then
-                select count(h)
-                into rows_found
-                from chat.chat_workspace as h
-                where h.provided_visitor_id = s.provided_visitor_id;
-            when 'search_history: visitor_id, probe', 'chat_history: visitor_id, probe' then
-                select count(h)
-                into rows_found
-                from (
-                    select c.*
-                    from peer.chat as c
-                    where c.account = 'default'
-                        and c.visitor_id = s.visitor_id
-                        and c.closed_at is not null
-                    order by c.opened_at desc
-                    limit 50
-                ) as h;
-            when 'search_history: former visitor_id, probe' then
-                select count(h)
-                into rows_found
-                from (
-                    select c.*
-                    from peer.visitor as v
-                    join peer.chat as c on c.visitor_id = v.superseded_by
-                    where v.account = 'default'
-                        and v.visitor_id = s.former_id
-                        and c.account = 'default'
-                        and c.closed_at is not null
-                    order by c.opened_at desc
-                    limit 50
-                ) as h;
-            when 'search_history: provided id, probe', 'chat_history: provided id, probe' then
-                select count(h)
-                into rows_found
-                from (
-                    select c.*
-                    from peer.provided_identity as p
-                    join peer.chat as c on c.visitor_id = p.visitor_id
-                    where p.account = 'default'
-                        and p.provided_visitor_id = s.provided_visitor_id
-                        and c.account = 'default'
-                        and c.closed_at is not null
-                    order by c.opened_at desc
-                    limit 50
-                ) as h;
-            when 'search_history: channel user id, probe', 'chat_history: channel user id, probe' then
-                select count(h)
-                into rows_found
-                from (
-                    select c.*
-                    from peer.chat as c
-                    where c.account = 'default'
-                        and c.channel_user_id = s.channel_user_id
-                        and c.closed_at is not null
-                    order by c.opened_at desc
-                    limit 50
-                ) as h;
-            when 'chat_workspace: visitor_id, probe' then
-                select count(h)
-                into rows_found
-                from peer.chat as h
-                where h.account = 'default'
-                    and h.visitor_id = s.visitor_id
-                    and h.closed_at is null;
-            when 'chat_workspace: provided id, probe' then
-                select count(h)
-                into rows_found
-                from peer.provided_identity as p
-                join peer.chat as h on h.visitor_id = p.visitor_id
-                where p.account = 'default'
-                    and p.provided_visitor_id = s.provided_visitor_id
-                    and h.account = 'default'
-                    and h.closed_at is null;
-        end case;
-        total := total + rows_found;
+        execute format(
+            'create function pg_temp.%I(every bench.searched[])
+            returns bigint
+            language plpgsql
+            as $f$
+            declare
+                p bench.searched;
+                rows_found bigint;
+                total bigint := 0;
+            begin
+                foreach p in array every loop
+                    %s;
+                    total := total + rows_found;
+                end loop;
+                return total;
+            end
+            $f$',
+            s.name, replace(s.statement, 'select count(h)', 'select count(h) into rows_found')
+        );
     end loop;
-    return total;
 end
-$$;
+$do$;
 
-create procedure pg_temp.measure(what text, size text, round integer, people integer)
+create procedure pg_temp.measure(what text, size text, round integer)
 language plpgsql
 as $$
 declare
-    variant text;
+    everybody bench.searched[] := (
+        select p.every
+        from people as p
+    );
+    s record;
     started timestamptz;
     ended timestamptz;
-    found_by_extension bigint;
-    found_by_probe bigint;
+    rows_found bigint;
+    expected bigint;
 begin
     -- Once to warm up: every page has been looked at by this backend, and the plans are kept, generic if they ever are.
-    found_by_extension := pg_temp.search(what, 'extension', people);
-    found_by_probe := pg_temp.search(what, 'probe', people);
-    if found_by_extension <> found_by_probe or found_by_extension = 0 then
-        raise exception '%: found %, not %', what, found_by_extension, found_by_probe;
-    end if;
-    foreach variant in array array['extension', 'probe']
+    for s in
+        select *
+        from search as a
+        where a.what = measure.what
+    loop
+        execute format('select pg_temp.%I($1)', s.name)
+        into rows_found
+        using everybody;
+        expected := coalesce(expected, rows_found);
+        if rows_found <> expected or rows_found = 0 then
+            raise exception '%, %: found %, not %', what, s.variant, rows_found, expected;
+        end if;
+    end loop;
+    -- In another order in every round.
+    for s in
+        select *
+        from search as a
+        where a.what = measure.what
+        order by md5(a.name || round)
     loop
         started := clock_timestamp();
-        perform pg_temp.search(what, variant, people);
+        execute format('select pg_temp.%I($1)', s.name)
+        into rows_found
+        using everybody;
         ended := clock_timestamp();
         insert into bench.sample
-        values (what || ', ' || size, variant, round, extract(epoch from ended - started) * 1e6 / people);
+        values (
+            what || ', ' || size, s.variant, round,
+            extract(epoch from ended - started) * 1e6 / cardinality(everybody)
+        );
     end loop;
 end
 $$;
 
-select format('call pg_temp.measure(%L, %L, %s, %s)', what, :'size', :round, :searches)
-from unnest(array[
-    'search_history: visitor_id', 'search_history: former visitor_id', 'search_history: provided id',
-    'search_history: channel user id', 'chat_history: visitor_id', 'chat_history: provided id',
-    'chat_history: channel user id', 'chat_workspace: visitor_id', 'chat_workspace: provided id'
-]) as what
+select format('call pg_temp.measure(%L, %L, %s)', s.what, :'size', :round)
+from search as s
+group by s.what
+order by s.what
 \gexec

@@ -87,26 +87,28 @@ cross join (
         where what like 'rebinding%'
     ) as s
 ) as sizes;
+create temp view searches as
+select distinct s.what, split_part(s.what, ', ', 1) as kind, s.what like '%million%' as is_large, s.variant
+from bench.sample as s
+where s.what ~ '^(search|chat)_[a-z]+( by)?:';
 insert into line (what, variant, against, goal, better, set_by)
 select s.what, 'extension', 'probe', 2, 'less', 'later'
-from (
-    select distinct what
-    from bench.sample
-    where what ~ '^(search|chat)_[a-z]+:'
-) as s
-order by split_part(s.what, ', ', 1), s.what like '%million%';
+from searches as s
+where s.variant = 'probe'
+order by s.kind, s.is_large;
+insert into line (what, variant, against, goal, better, set_by)
+select s.what, 'extension', s.variant, null, 'less', null
+from searches as s
+where s.variant = 'one probe'
+order by s.kind, s.is_large;
 insert into line (what, variant, against_what, against, goal, better, set_by)
 select large.what, 'extension', small.what, 'extension', null, 'less', 'flat'
-from (
-    select distinct what
-    from bench.sample
-    where what ~ '^(search|chat)_[a-z]+:.*million'
-) as large
-join (
-    select distinct what
-    from bench.sample
-    where what ~ '^(search|chat)_[a-z]+:.*thousand'
-) as small on split_part(small.what, ', ', 1) = split_part(large.what, ', ', 1)
+from searches as large
+join searches as small on small.kind = large.kind
+where large.variant = 'probe'
+    and small.variant = 'probe'
+    and large.is_large
+    and not small.is_large
 order by large.what;
 insert into line (what, variant, against, goal, better, set_by)
 values

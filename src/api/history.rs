@@ -3,7 +3,7 @@
 use super::reported;
 use crate::settings::effective_account;
 use crate::store::history::{search, Cursor};
-use crate::store::spi::to_pg;
+use crate::store::spi::{to_pg, StoredJson};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys;
@@ -25,7 +25,7 @@ fn search_history(
         'static,
         (
             name!(chat_table, pg_sys::Oid),
-            name!(chat_key, pgrx::JsonB),
+            name!(chat_key, Option<StoredJson>),
             name!(account, Option<String>),
             name!(visitor_id, Option<pgrx::Uuid>),
             name!(origin_visitor_id, Option<pgrx::Uuid>),
@@ -59,10 +59,9 @@ fn search_history(
         )
     });
     let rows = reported(found)?.into_iter().map(|chat| {
-        let key = serde_json::from_str(&chat.chat_key).unwrap_or(serde_json::Value::Null);
         (
             chat.chat_table,
-            pgrx::JsonB(key),
+            chat.chat_key,
             chat.account,
             chat.visitor_id.map(to_pg),
             chat.origin_visitor_id.map(to_pg),

@@ -3,7 +3,7 @@
 //! May touch: the catalog, `attached_table`, and the table, its triggers and views, with the rights of its owner.
 
 use super::clash::OnClash;
-use super::policy::policy;
+use super::policy::{cached, policy};
 use super::spi::{as_role, connect, current_user, is_read_only, Mode, Rows, Statement, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -164,7 +164,7 @@ statement!(
     from pg_catalog.pg_class as c
     join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) c.relnamespace
     where n.nspname operator(pg_catalog.=) 'visitor_identity'::pg_catalog.name
-        and c.relname operator(pg_catalog.=) 'visitor'::pg_catalog.name"
+        and c.relname operator(pg_catalog.=) 'attached_table'::pg_catalog.name"
 );
 
 statement!(
@@ -202,12 +202,18 @@ statement!(
         and c.relname operator(pg_catalog.=) $2::pg_catalog.name"
 );
 
-/// The role that owns the extension's tables, and so may write them.
+/// The role that owns the extension's tables, and so may write them. Kept: a new owner of the table that is asked for
+/// empties the cache.
 pub fn owner_of_extension() -> Result<pg_sys::Oid, IdentityError> {
-    OWNER_OF_EXTENSION
-        .with(|statement| statement.run(Mode::ReadOnly, &[]))?
+    if let Some(owner) = cached(|cache| cache.extension_owner)? {
+        return Ok(owner);
+    }
+    let owner = OWNER_OF_EXTENSION
+        .with(|statement| statement.run(Mode::NewestReadOnly, &[]))?
         .get(0, 1)
-        .ok_or_else(|| IdentityError::Internal("the extension's tables are gone".into()))
+        .ok_or_else(|| IdentityError::Internal("the extension's tables are gone".into()))?;
+    cached(|cache| cache.extension_owner = Some(owner))?;
+    Ok(owner)
 }
 
 fn execute(text: String) -> Result<(), IdentityError> {
@@ -330,6 +336,8 @@ pub(super) fn own_table(relation: Option<pg_sys::Oid>) -> Result<Table, Identity
 struct Attachment<'a> {
     table: &'a Table,
     visitor: &'a str,
+    /// Whether an index leads with the visitor column, and not with the account before it.
+    visitor_leads: bool,
     origin: String,
     add_origin: bool,
     provided: Option<&'a str>,
@@ -535,8 +543,8 @@ fn check<'a>(
     }
     let (account, fixed_account) = account_of(table, &names.account, fixed_account)?;
     check_partition_key(table, &visitor.name, &origin_name)?;
-    let unique = check_indexes(table, visitor, account)?;
-    check_no_clash(visitor, &unique)?;
+    let indexes = check_indexes(table, visitor, account)?;
+    check_no_clash(visitor, &indexes.unique)?;
     if let Some(condition) = closed_when {
         check_condition(condition)?;
     }
@@ -548,6 +556,7 @@ fn check<'a>(
     let attachment = Attachment {
         table,
         visitor: &visitor.name,
+        visitor_leads: indexes.visitor_leads,
         add_origin: origin.is_none(),
         origin: origin_name,
         provided: optional(&names.provided_visitor_id, "provided_visitor_id")?,
@@ -573,29 +582,39 @@ fn check<'a>(
     Ok(attachment)
 }
 
-/// A primary key names the rows that moved; an index by visitor makes the move independent of the table's size. Gives the
-/// columns of every unique index. Errors: 55000.
+/// What the indexes of a table say of its visitor column.
+pub(super) struct Indexes {
+    /// The columns of every unique index.
+    unique: Vec<Vec<i64>>,
+    /// Whether one leads with the visitor column, and not with the account before it.
+    visitor_leads: bool,
+}
+
+/// A primary key names the rows that moved; an index by visitor makes the move independent of the table's size. Errors:
+/// 55000.
 pub(super) fn check_indexes(
     table: &Table,
     visitor: &Column,
     account: Option<&Column>,
-) -> Result<Vec<Vec<i64>>, IdentityError> {
+) -> Result<Indexes, IdentityError> {
     let rows: Rows =
         INDEXES.with(|statement| statement.run(Mode::Write, &[Value::Oid(table.relation)]))?;
     let mut has_key = false;
     let mut has_visitor_index = false;
+    let mut visitor_leads = false;
     let mut unique: Vec<Vec<i64>> = Vec::new();
     for row in 0..rows.len() {
         let columns: Vec<i64> = rows.get(row, 4).unwrap_or_default();
         has_key |= rows.truth(row, 1);
-        let leads = match (columns.first(), columns.get(1), account) {
-            (Some(first), _, _) if *first == visitor.number => true,
+        let is_first = columns.first() == Some(&visitor.number);
+        let is_second = match (columns.first(), columns.get(1), account) {
             (Some(first), Some(second), Some(account)) => {
                 *first == account.number && *second == visitor.number
             }
             _ => false,
         };
-        has_visitor_index |= leads && rows.truth(row, 3);
+        visitor_leads |= is_first && rows.truth(row, 3);
+        has_visitor_index |= (is_first || is_second) && rows.truth(row, 3);
         if rows.truth(row, 2) {
             unique.push(columns);
         }
@@ -616,7 +635,10 @@ pub(super) fn check_indexes(
             &format!("Create one: create index concurrently on {name} ({visitor})."),
         ));
     }
-    Ok(unique)
+    Ok(Indexes {
+        unique,
+        visitor_leads,
+    })
 }
 
 /// A unique index over the visitor column would make a rebinding, and so a login, fail on a clash of chats.
@@ -858,10 +880,12 @@ fn create_views(attachment: &Attachment<'_>) -> Result<Views, IdentityError> {
     })
 }
 
-/// One view, as a union of three disjoint parts (inside a select of its own: a bare union is taken apart by the planner
-/// without regard to the barrier): chats whose own provided id is bound to their visitor, chats that are
-/// shown with their visitor's first provided id, chats of visitors without any. In each part the provided id is a
-/// plain column or NULL, so that a filter on it is an index search.
+/// One view: every chat beside the provided id that is shown for it. In one piece, so that whichever identifier a filter
+/// names, the chats are read once: a filter on the provided id makes the outer join an inner one, which begins with the
+/// identity; any other begins with the chats. The visitors are joined by `= any (array[…])` both ways, because that is
+/// looked up in an index and never hashed, and by a range besides, for which PostgreSQL guesses fewer rows: a filter reads
+/// no whole table, also before anything was analyzed. The accounts are joined in the collation of neither side's index,
+/// which is for Citus: it sends a join to the nodes only if it reads of equal distribution columns.
 fn create_view(
     attachment: &Attachment<'_>,
     suffix: &str,
@@ -878,107 +902,65 @@ fn create_view(
             quote_literal(fixed.unwrap_or_default())
         ),
     };
-    let own = attachment.provided.map(|column| {
-        format!(
-            "(visitor_identity.normalize_provided_visitor_id(c.{}::pg_catalog.text) collate pg_catalog.\"C\")",
-            quote_identifier(column)
-        )
-    });
-    let columns = |provided: &str| shown_columns(attachment, provided).join(",\n    ");
-    let visible = format!("visitor_identity.account_is_visible({account})");
-    // Said once more in the collation of the table's column, so that an index of the table by account can be used.
-    let of_table_account = |alias: &str| {
-        attachment
-            .account
-            .and_then(|name| table.column(name))
-            .filter(|column| [pg_sys::TEXTOID, pg_sys::VARCHAROID].contains(&column.base_type))
-            .and_then(|column| Some((&column.name, column.collation.as_ref()?)))
-            .map_or_else(String::new, |(name, collation)| {
-                format!(
-                    "
-        and c.{}::pg_catalog.text operator(pg_catalog.=) ({alias}.account collate {collation})",
-                    quote_identifier(name)
-                )
-            })
-    };
-    let same_visitor = |alias: &str| {
-        format!(
-            "{alias}.account operator(pg_catalog.=) ({account} collate pg_catalog.\"C\")
-        and {alias}.visitor_id operator(pg_catalog.=) {visitor}{}",
-            of_table_account(alias)
-        )
-    };
-    let mut parts = Vec::new();
-    let mut not_own = String::new();
-    if let Some(own) = &own {
-        parts.push(format!(
-            "select {columns}
-from {table} as c
-join visitor_identity.provided_identity as p
-    on {same}
-    and p.provided_visitor_id operator(pg_catalog.=) {own}
-where {condition}
-    and {visible}",
-            columns = columns("p.provided_visitor_id"),
-            table = table.quoted(),
-            same = same_visitor("p"),
-        ));
-        not_own = format!(
-            "
-    and not exists (
-        select
-        from visitor_identity.provided_identity as o
-        where {same}
-            and o.provided_visitor_id operator(pg_catalog.=) {own}
-    )",
-            same = same_visitor("o"),
-        );
-    }
-    parts.push(format!(
-        "select {columns}
-from {table} as c
-join visitor_identity.provided_identity as p
-    on {same}
-    and not exists (
-        select
-        from visitor_identity.provided_identity as e
-        where e.account operator(pg_catalog.=) p.account
-            and e.visitor_id operator(pg_catalog.=) p.visitor_id
-            and (
-                e.created_at operator(pg_catalog.<) p.created_at
-                or (
-                    e.created_at operator(pg_catalog.=) p.created_at
-                    and e.provided_visitor_id operator(pg_catalog.<) p.provided_visitor_id
-                )
+    let own = attachment.provided.map_or_else(
+        || "null::pg_catalog.text".to_owned(),
+        |column| {
+            format!(
+                "(visitor_identity.normalize_provided_visitor_id(c.{}::pg_catalog.text) collate pg_catalog.\"C\")",
+                quote_identifier(column)
             )
-    )
-where {condition}
-    and {visible}{not_own}",
-        columns = columns("p.provided_visitor_id"),
-        table = table.quoted(),
-        same = same_visitor("p"),
-    ));
-    parts.push(format!(
-        "select {columns}
-from {table} as c
-where {condition}
-    and {visible}
-    and not exists (
-        select
-        from visitor_identity.provided_identity as o
-        where {same}
-    )",
-        columns = columns("null::pg_catalog.text collate pg_catalog.\"C\""),
-        table = table.quoted(),
-        same = same_visitor("o"),
-    ));
+        },
+    );
+    // Said once more in the collation of the table's column, so that an index of the table by account and visitor can be
+    // used; where one leads with the visitor, another by account is not to be mixed in.
+    let of_table_account = attachment
+        .account
+        .filter(|_| !attachment.visitor_leads)
+        .and_then(|name| table.column(name))
+        .filter(|column| [pg_sys::TEXTOID, pg_sys::VARCHAROID].contains(&column.base_type))
+        .and_then(|column| Some((&column.name, column.collation.as_ref()?)))
+        .map_or_else(String::new, |(name, collation)| {
+            format!(
+                "
+    and c.{}::pg_catalog.text operator(pg_catalog.=) any (array[p.identity_account collate {collation}])",
+                quote_identifier(name)
+            )
+        });
+    // Of the provided ids of the visitor: the row's own if it is one of them, else the first. The columns of the identity
+    // have names of their own, so that closed_when may say created_at and mean the table's.
     execute(format!(
         "create view {quoted_name} with (security_barrier = true) as
-select shown.*
-from (
-{}
-) as shown",
-        parts.join("\nunion all\n")
+select {columns}
+from {table} as c
+left join visitor_identity.provided_identity
+    as p (identity_account, identity_provided, identity_visitor, identity_verified, identity_created)
+    on p.identity_account operator(pg_catalog.=) any (array[{account} collate pg_catalog.\"C\"])
+    and p.identity_account operator(pg_catalog.=) ({account} collate pg_catalog.\"POSIX\")
+    and p.identity_visitor operator(pg_catalog.=) any (array[{visitor}])
+    and {visitor} operator(pg_catalog.=) any (array[p.identity_visitor])
+    and {visitor} operator(pg_catalog.>=) p.identity_visitor
+    and {visitor} operator(pg_catalog.<=) p.identity_visitor{of_table_account}
+    and (
+        p.identity_provided operator(pg_catalog.=) {own}
+        or not exists (
+            select
+            from visitor_identity.provided_identity as e
+            where e.account operator(pg_catalog.=) p.identity_account
+                and e.visitor_id operator(pg_catalog.=) p.identity_visitor
+                and (
+                    e.provided_visitor_id operator(pg_catalog.=) {own}
+                    or e.created_at operator(pg_catalog.<) p.identity_created
+                    or (
+                        e.created_at operator(pg_catalog.=) p.identity_created
+                        and e.provided_visitor_id operator(pg_catalog.<) p.identity_provided
+                    )
+                )
+        )
+    )
+where {condition}
+    and visitor_identity.account_is_visible({account})",
+        columns = shown_columns(attachment, "p.identity_provided").join(",\n    "),
+        table = table.quoted(),
     ))?;
     execute(format!(
         "comment on view {quoted_name} is {}",

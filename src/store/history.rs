@@ -4,14 +4,16 @@
 use super::attach::owner_of_extension;
 use super::attachment::key_as_json;
 use super::identity::survivor;
-use super::policy::policy;
-use super::spi::{as_role, connect, Mode, Statement, Value};
+use super::policy::{cached, policy, watch};
+use super::spi::{as_role, connect, may_read, may_use_schema, Mode, Statement, StoredJson, Value};
 use super::statement;
 use crate::error::IdentityError;
 use crate::search::Words;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 use pgrx::spi::{quote_identifier, quote_literal, quote_qualified_identifier};
+use std::cell::OnceCell;
+use std::rc::Rc;
 use uuid::Uuid;
 
 /// Where the page before this one ended: its last row.
@@ -25,7 +27,7 @@ pub struct Cursor<'a> {
 /// One closed chat.
 pub struct FoundChat {
     pub chat_table: pg_sys::Oid,
-    pub chat_key: String,
+    pub chat_key: Option<StoredJson>,
     pub account: Option<String>,
     pub visitor_id: Option<Uuid>,
     pub origin_visitor_id: Option<Uuid>,
@@ -54,6 +56,17 @@ struct Meanings {
 }
 
 impl Meanings {
+    /// The one visitor whose chats are meant, all of them and no others, and the label that they get.
+    fn only_visitor(&self) -> Option<(Uuid, &'static str)> {
+        let (visitor, label) = match (self.by_visitor.first(), self.by_provided.first()) {
+            (Some(visitor), _) => (*visitor, "visitor_id"),
+            (None, Some(visitor)) => (*visitor, "provided_visitor_id"),
+            (None, None) => return None,
+        };
+        let every = self.visitors();
+        (every == [visitor]).then_some((visitor, label))
+    }
+
     fn visitors(&self) -> Vec<Uuid> {
         let mut all = [
             self.by_visitor.as_slice(),
@@ -70,7 +83,7 @@ impl Meanings {
 
 statement!(
     MOVED_FROM,
-    "select distinct coalesce(v.superseded_by, v.visitor_id)
+    "select coalesce(v.superseded_by, v.visitor_id)
     from visitor_identity.rebind as r
     join visitor_identity.visitor as v
         on v.account operator(pg_catalog.=) r.account
@@ -88,12 +101,12 @@ statement!(
 );
 
 statement!(
-    BY_CHANNEL,
+    for any values BY_CHANNEL,
     "select c.visitor_id
     from visitor_identity.channel_identity as c
     where c.account operator(pg_catalog.=) $1
         and c.channel_user_id operator(pg_catalog.=) any ($2)
-    union
+    union all
     select coalesce(v.superseded_by, v.visitor_id)
     from visitor_identity.former_channel_identity as f
     join visitor_identity.visitor as v
@@ -104,7 +117,7 @@ statement!(
 );
 
 statement!(
-    TABLES,
+    VIEWS,
     "select t.attached::pg_catalog.oid, n.nspname::pg_catalog.text, h.relname::pg_catalog.text,
         t.account_column::pg_catalog.text, t.fixed_account,
         t.opened_at_column::pg_catalog.text, t.closed_at_column::pg_catalog.text,
@@ -121,11 +134,8 @@ statement!(
                 and i.indkey[0] operator(pg_catalog.=) a.attnum
                 and i.indpred is null
         ),
-        pg_catalog.has_table_privilege($1, h.oid, 'select'),
-        pg_catalog.has_table_privilege(h.relowner, t.attached::pg_catalog.oid, 'select')
-            and pg_catalog.has_table_privilege(
-                h.relowner, 'visitor_identity.provided_identity', 'select'
-            ),
+        h.oid, h.relowner, n.oid,
+        'visitor_identity.provided_identity'::pg_catalog.regclass::pg_catalog.oid,
         t.key_columns::pg_catalog.text[],
         (
             select pg_catalog.array_agg(
@@ -183,13 +193,16 @@ pub fn search(
                     find_channel(account, words.channel_user_ids(), &mut meanings)?;
                 }
             }
-            Ok::<_, IdentityError>((meanings, views(caller, account)?))
+            Ok::<_, IdentityError>((meanings, history_views()?))
         })?;
+        let page = Page {
+            account,
+            size: page_size,
+            after,
+        };
         let mut found = Vec::new();
-        if !meanings.visitors().is_empty() || !meanings.channel_user_ids.is_empty() {
-            for view in &views {
-                found.extend(view.read(&meanings, page_size, after, account)?);
-            }
+        for view in readable(&views, caller, account)? {
+            found.extend(view.read(&meanings, &page, caller)?);
         }
         // Newest first, chats without a time last, then by table; each table's rows come in the order of their keys,
         // which a stable sort keeps.
@@ -251,61 +264,97 @@ fn find_channel(
     Ok(())
 }
 
-/// An attached table as the search reads it.
-struct HistoryView {
+/// An attached table as the search reads it. Kept until the table, its view or the list of tables changes.
+pub(super) struct HistoryView {
     relation: pg_sys::Oid,
+    view: pg_sys::Oid,
+    view_owner: pg_sys::Oid,
+    schema: pg_sys::Oid,
+    identities: pg_sys::Oid,
+    /// Without its schema, and quoted with it.
+    short_name: String,
     name: String,
     columns: String,
     account: String,
+    fixed_account: Option<String>,
     opened_at: String,
     key: String,
     has_channel: bool,
     /// An index leads with the channel user id, so that rows can be looked up by it as it stands.
     has_channel_index: bool,
+    /// Those that were needed until now, one a shape.
+    statements: [OnceCell<Statement>; Shape::COUNT],
 }
 
-/// The views that the caller may read. Errors: 42501 when there are some and he may read none.
-fn views(caller: pg_sys::Oid, account: &str) -> Result<Vec<HistoryView>, IdentityError> {
-    let rows = TABLES.with(|statement| statement.run(Mode::ReadOnly, &[Value::Oid(caller)]))?;
-    let mut views = Vec::new();
-    let mut refused = None;
+/// What a statement over a view looks for. As few shapes as there are ways to the rows, each planned once.
+#[derive(Clone, Copy)]
+struct Shape {
+    visitors: Whom,
+    /// Also rows of others that have the channel user id themselves.
+    by_text: bool,
+    /// From the page before on.
+    after: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    Nobody,
+    /// All chats of one visitor.
+    One,
+    /// Chats of several, or some of their chats.
+    Several,
+}
+
+impl Shape {
+    const COUNT: usize = 12;
+
+    fn number(self) -> usize {
+        self.visitors as usize * 4 + usize::from(self.by_text) * 2 + usize::from(self.after)
+    }
+}
+
+/// Which page is wanted.
+struct Page<'a> {
+    account: &'a str,
+    size: i64,
+    after: Option<Cursor<'a>>,
+}
+
+/// The views of all attached tables, with the extension's rights.
+fn history_views() -> Result<Rc<[Rc<HistoryView>]>, IdentityError> {
+    if let Some(views) = cached(|cache| cache.history_views.clone())? {
+        return Ok(views);
+    }
+    let rows = VIEWS.with(|statement| statement.run(Mode::NewestReadOnly, &[]))?;
+    let mut views = Vec::with_capacity(rows.len());
     for row in 0..rows.len() {
         let text = |column| rows.get::<String>(row, column);
-        let (Some(relation), Some(schema), Some(name)) =
-            (rows.get::<pg_sys::Oid>(row, 1), text(2), text(3))
+        let oid = |column| rows.get::<pg_sys::Oid>(row, column);
+        let (Some(relation), Some(schema_name), Some(short_name)) = (oid(1), text(2), text(3))
         else {
             continue;
         };
-        if !rows.truth(row, 10) {
-            refused = Some(name);
+        let (Some(view), Some(view_owner), Some(schema), Some(identities)) =
+            (oid(10), oid(11), oid(12), oid(13))
+        else {
             continue;
-        }
-        if !rows.truth(row, 11) {
-            pgrx::warning!(
-                "view {} is passed over: its owner may not read the table any more; detach the table and attach it again",
-                quote_identifier(&name)
-            );
-            continue;
-        }
-        let fixed = text(5);
-        if fixed.as_deref().is_some_and(|fixed| fixed != account) {
-            continue;
-        }
+        };
+        let fixed_account = text(5);
         let column = |name: Option<String>, cast: &str| match name {
             Some(name) => format!("h.{}::{cast}", quote_identifier(name)),
             None => format!("null::{cast}"),
         };
-        let account_text = match (text(4), fixed) {
+        let account = match (text(4), &fixed_account) {
             (Some(column), _) => format!("h.{}::pg_catalog.text", quote_identifier(column)),
             (None, fixed) => format!(
                 "{}::pg_catalog.text",
-                quote_literal(fixed.unwrap_or_default())
+                quote_literal(fixed.as_deref().unwrap_or_default())
             ),
         };
         let opened_at = column(text(6), "pg_catalog.timestamptz");
         let closed_at = column(text(7), "pg_catalog.timestamptz");
-        let names: Vec<String> = rows.get(row, 12).unwrap_or_default();
-        let instants: Vec<bool> = rows.get(row, 13).unwrap_or_default();
+        let names: Vec<String> = rows.get(row, 14).unwrap_or_default();
+        let instants: Vec<bool> = rows.get(row, 15).unwrap_or_default();
         let references: Vec<(String, String, bool)> = names
             .into_iter()
             .zip(instants)
@@ -315,25 +364,68 @@ fn views(caller: pg_sys::Oid, account: &str) -> Result<Vec<HistoryView>, Identit
             })
             .collect();
         let key = key_as_json(&references, true);
-        views.push(HistoryView {
+        views.push(Rc::new(HistoryView {
             relation,
-            name: quote_qualified_identifier(schema, name),
+            view,
+            view_owner,
+            schema,
+            identities,
+            name: quote_qualified_identifier(&schema_name, &short_name),
+            short_name,
             columns: format!(
-                "select {key}::pg_catalog.text, {account_text}, h.visitor_id, h.origin_visitor_id,
+                "{key} as visitor_identity_key, {account} as account, h.visitor_id, h.origin_visitor_id,
                     h.provided_visitor_id::pg_catalog.text, h.channel_type::pg_catalog.text,
                     h.channel_id::pg_catalog.text, h.channel_user_id::pg_catalog.text,
-                    {opened_at}, {closed_at}"
+                    {opened_at} as visitor_identity_time, {closed_at} as closed_at"
             ),
-            account: account_text,
+            account,
+            fixed_account: if text(4).is_some() { None } else { fixed_account },
             opened_at,
             key,
             has_channel: rows.truth(row, 8),
             has_channel_index: rows.truth(row, 9),
-        });
+            statements: Default::default(),
+        }));
+    }
+    for view in &views {
+        watch(view.relation);
+        watch(view.view);
+    }
+    let views: Rc<[Rc<HistoryView>]> = views.into();
+    cached(|cache| cache.history_views = Some(Rc::clone(&views)))?;
+    Ok(views)
+}
+
+/// The views that the caller may read, of those that can hold chats of the account. Errors: 42501 when there are some and
+/// he may read none.
+fn readable(
+    views: &[Rc<HistoryView>],
+    caller: pg_sys::Oid,
+    account: &str,
+) -> Result<Vec<Rc<HistoryView>>, IdentityError> {
+    let mut readable = Vec::new();
+    let mut refused = None;
+    for view in views {
+        if !may_read(caller, view.view) {
+            refused = Some(&view.short_name);
+        } else if !may_read(view.view_owner, view.relation)
+            || !may_read(view.view_owner, view.identities)
+        {
+            pgrx::warning!(
+                "view {} is passed over: its owner may not read the table any more; detach the table and attach it again",
+                quote_identifier(&view.short_name)
+            );
+        } else if view
+            .fixed_account
+            .as_deref()
+            .is_none_or(|fixed| fixed == account)
+        {
+            readable.push(Rc::clone(view));
+        }
     }
     match refused {
-        Some(view) if views.is_empty() => Err(IdentityError::NotReadable(view)),
-        _ => Ok(views),
+        Some(view) if readable.is_empty() => Err(IdentityError::NotReadable(view.clone())),
+        _ => Ok(readable),
     }
 }
 
@@ -342,110 +434,63 @@ impl HistoryView {
     fn read(
         &self,
         meanings: &Meanings,
-        page_size: i64,
-        after: Option<Cursor<'_>>,
-        account: &str,
+        page: &Page<'_>,
+        caller: pg_sys::Oid,
     ) -> Result<Vec<FoundChat>, IdentityError> {
-        let of_channel = if self.has_channel {
-            "(h.visitor_id operator(pg_catalog.=) any ($10)
-                and visitor_identity.normalize_channel_user_id(
-                    h.channel_type::pg_catalog.text, h.channel_user_id::pg_catalog.text
-                ) operator(pg_catalog.=) any ($11))"
-        } else {
-            "($10 is null and $11 is null)"
+        let visitors = meanings.visitors();
+        let only = meanings.only_visitor();
+        let shape = Shape {
+            visitors: match only {
+                Some(_) => Whom::One,
+                None if visitors.is_empty() => Whom::Nobody,
+                None => Whom::Several,
+            },
+            by_text: self.has_channel_index && !meanings.channel_user_ids.is_empty(),
+            after: page.after.is_some(),
         };
-        let (opened_at, key) = (&self.opened_at, &self.key);
-        let after_cursor = format!(
-            "(
-                $5::pg_catalog.jsonb is null
-                or {opened_at} operator(pg_catalog.<) $4
-                or ({opened_at} is null and $4 is not null)
-                or (
-                    {opened_at} is not distinct from $4
-                    and (
-                        $6 operator(pg_catalog.>) $7
-                        or (
-                            $6 operator(pg_catalog.=) $7
-                            and {key} operator(pg_catalog.>) $5::pg_catalog.jsonb
-                        )
-                    )
-                )
-            )"
-        );
-        // Also a chat whose channel user id is bound to nobody: malformed, or of a chat that was somebody's already.
-        let by_text = if self.has_channel_index {
-            format!(
-                "union all
-                (
-                    {select}, 'channel_user_id'::pg_catalog.text, {opened_at}, {key}
-                    from {view} as h
-                    where {account} operator(pg_catalog.=) $1
-                        and h.channel_user_id::pg_catalog.text operator(pg_catalog.=) any ($11)
-                        and (h.visitor_id operator(pg_catalog.=) any ($2)) is not true
-                        and {after_cursor}
-                    order by {opened_at} desc nulls last, {key}
-                    limit $3
-                )",
-                select = self.columns,
-                view = self.name,
-                account = self.account,
-            )
-        } else {
-            String::new()
-        };
-        let statement = Statement::over_table(format!(
-            "select page.*
-            from ((
-                {select},
-                    case
-                        when h.visitor_id operator(pg_catalog.=) any ($8) then 'visitor_id'
-                        when h.visitor_id operator(pg_catalog.=) any ($9) then 'provided_visitor_id'
-                        when {of_channel} then 'channel_user_id'
-                        else 'origin_visitor_id'
-                    end::pg_catalog.text, {opened_at} as visitor_identity_time, {key} as visitor_identity_key
-                from {view} as h
-                where {account} operator(pg_catalog.=) $1
-                    and h.visitor_id operator(pg_catalog.=) any ($2)
-                    and (
-                        h.visitor_id operator(pg_catalog.=) any ($8)
-                        or h.visitor_id operator(pg_catalog.=) any ($9)
-                        or {of_channel}
-                        or (
-                            h.visitor_id operator(pg_catalog.=) any ($12)
-                            and h.origin_visitor_id operator(pg_catalog.=) $13
-                        )
-                    )
-                    and {after_cursor}
-                order by {opened_at} desc nulls last, {key}
-                limit $3
-            )
-            {by_text}) as page
-            order by page.visitor_identity_time desc nulls last, page.visitor_identity_key
-            limit $3",
-            select = self.columns,
-            view = self.name,
-            account = self.account,
-        ));
+        if shape.visitors == Whom::Nobody && !shape.by_text {
+            return Ok(Vec::new());
+        }
+        let (visitor, label) = only.unzip();
+        let cursor = page.after;
         let values = [
-            Value::Text(Some(account)),
-            Value::Uuids(&meanings.visitors()),
-            Value::Int8(Some(page_size)),
-            Value::Timestamp(after.and_then(|cursor| cursor.opened_at)),
-            Value::Json(after.map(|cursor| cursor.chat_key)),
+            Value::Text(Some(page.account)),
+            match visitor {
+                Some(visitor) => Value::Uuid(Some(visitor)),
+                None => Value::Uuids(&visitors),
+            },
+            Value::Int8(Some(page.size)),
+            Value::Timestamp(cursor.and_then(|cursor| cursor.opened_at)),
+            Value::Json(cursor.map(|cursor| cursor.chat_key)),
             Value::Oid(self.relation),
-            Value::Oid(after.map_or(self.relation, |cursor| cursor.chat_table)),
+            Value::Oid(cursor.map_or(self.relation, |cursor| cursor.chat_table)),
+            Value::Texts(&meanings.channel_user_ids),
+            Value::Text(label),
             Value::Uuids(&meanings.by_visitor),
             Value::Uuids(&meanings.by_provided),
             Value::Uuids(&meanings.by_channel),
-            Value::Texts(&meanings.channel_user_ids),
             Value::Uuids(&meanings.moved_to),
             Value::Uuid(meanings.origin),
         ];
-        let rows = statement.run(Mode::ReadOnly, &values)?;
+        // The last ones are for several visitors only.
+        let values = match shape.visitors {
+            Whom::Several => values.as_slice(),
+            _ => values.split_at(9).0,
+        };
+        let statement = || Statement::over_table(self.statement(shape)).for_any_values();
+        let kept = self.statements.get(shape.number());
+        let rows = match kept {
+            // The name of the schema is looked up with a caller's rights when the statement is planned, and a kept one is
+            // planned with those of an earlier caller.
+            Some(kept) if may_use_schema(caller, self.schema) => {
+                kept.get_or_init(statement).run(Mode::ReadOnly, values)?
+            }
+            _ => statement().run(Mode::ReadOnly, values)?,
+        };
         Ok((0..rows.len())
             .map(|row| FoundChat {
                 chat_table: self.relation,
-                chat_key: rows.get(row, 1).unwrap_or_default(),
+                chat_key: rows.get(row, 1),
                 account: rows.get(row, 2),
                 visitor_id: rows.uuid(row, 3),
                 origin_visitor_id: rows.uuid(row, 4),
@@ -458,5 +503,135 @@ impl HistoryView {
                 matched_by: rows.get(row, 11).unwrap_or_default(),
             })
             .collect())
+    }
+
+    /// The text of a statement.
+    fn statement(&self, shape: Shape) -> String {
+        let parts: Vec<String> = [
+            match shape.visitors {
+                Whom::Nobody => None,
+                Whom::One => Some(self.of_one(shape)),
+                Whom::Several => Some(self.of_several(shape)),
+            },
+            shape.by_text.then(|| self.by_text(shape)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        match parts.as_slice() {
+            [part] => part.clone(),
+            parts => format!(
+                "({})
+                order by visitor_identity_time desc nulls last, visitor_identity_key
+                limit $3",
+                parts.join(") union all (")
+            ),
+        }
+    }
+
+    fn of_one(&self, shape: Shape) -> String {
+        self.page(
+            "$9::pg_catalog.text",
+            "h.visitor_id operator(pg_catalog.=) $2",
+            shape,
+        )
+    }
+
+    /// A visitor at a time, each by the index, however many are guessed.
+    fn of_several(&self, shape: Shape) -> String {
+        let of_channel = if self.has_channel {
+            "(
+                v.id operator(pg_catalog.=) any ($12)
+                and visitor_identity.normalize_channel_user_id(
+                    h.channel_type::pg_catalog.text, h.channel_user_id::pg_catalog.text
+                ) operator(pg_catalog.=) any ($8)
+            )"
+        } else {
+            "false"
+        };
+        let label = format!(
+            "case
+                when v.id operator(pg_catalog.=) any ($10) then 'visitor_id'
+                when v.id operator(pg_catalog.=) any ($11) then 'provided_visitor_id'
+                when {of_channel} then 'channel_user_id'
+                else 'origin_visitor_id'
+            end::pg_catalog.text"
+        );
+        let which = format!(
+            "h.visitor_id operator(pg_catalog.=) v.id
+            and (
+                v.id operator(pg_catalog.=) any ($10)
+                or v.id operator(pg_catalog.=) any ($11)
+                or {of_channel}
+                or (
+                    v.id operator(pg_catalog.=) any ($13)
+                    and h.origin_visitor_id operator(pg_catalog.=) $14
+                )
+            )"
+        );
+        format!(
+            "select page.*
+            from pg_catalog.unnest($2) as v (id)
+            cross join lateral (
+                {}
+            ) as page
+            order by page.visitor_identity_time desc nulls last, page.visitor_identity_key
+            limit $3",
+            self.page(&label, &which, shape)
+        )
+    }
+
+    /// Also a chat whose channel user id is bound to nobody: malformed, or of a chat that was somebody's already.
+    fn by_text(&self, shape: Shape) -> String {
+        let which = format!(
+            "h.channel_user_id::pg_catalog.text operator(pg_catalog.=) any ($8)
+            {}",
+            match shape.visitors {
+                Whom::Nobody => "",
+                Whom::One => "and (h.visitor_id operator(pg_catalog.=) $2) is not true",
+                Whom::Several => "and (h.visitor_id operator(pg_catalog.=) any ($2)) is not true",
+            }
+        );
+        self.page("'channel_user_id'::pg_catalog.text", &which, shape)
+    }
+
+    /// A page of the chats that meet a condition.
+    fn page(&self, label: &str, which: &str, shape: Shape) -> String {
+        let (opened_at, key) = (&self.opened_at, &self.key);
+        let after = if shape.after {
+            format!(
+                "and (
+                    {opened_at} operator(pg_catalog.<) $4
+                    or ({opened_at} is null and $4 is not null)
+                    or (
+                        (
+                            {opened_at} operator(pg_catalog.=) $4
+                            or ({opened_at} is null and $4 is null)
+                        )
+                        and (
+                            $6 operator(pg_catalog.>) $7
+                            or (
+                                $6 operator(pg_catalog.=) $7
+                                and {key} operator(pg_catalog.>) $5::pg_catalog.jsonb
+                            )
+                        )
+                    )
+                )"
+            )
+        } else {
+            String::new()
+        };
+        format!(
+            "select {columns}, {label} as matched_by
+            from {view} as h
+            where {account} operator(pg_catalog.=) $1
+                and {which}
+                {after}
+            order by visitor_identity_time desc nulls last, visitor_identity_key
+            limit $3",
+            columns = self.columns,
+            view = self.name,
+            account = self.account,
+        )
     }
 }

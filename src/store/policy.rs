@@ -5,6 +5,7 @@
 //! receives when it next looks; so a policy is seen by the next call, and a call reads no policy it knows.
 
 use super::attachment::{AttachedTable, RowShape};
+use super::history::HistoryView;
 use super::payload::RowReader;
 use super::spi::{connect, Mode, Statement, Value};
 use super::statement;
@@ -16,7 +17,7 @@ use crate::resolution::{
 };
 use pgrx::pg_sys;
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
@@ -28,6 +29,9 @@ pub(super) struct Cache {
     /// By the oid of an attached table or of one of its partitions.
     pub(super) shapes: HashMap<pg_sys::Oid, Rc<RowShape>>,
     pub(super) all_tables: Option<Rc<[Rc<AttachedTable>]>>,
+    /// The views that the search reads.
+    pub(super) history_views: Option<Rc<[Rc<HistoryView>]>>,
+    pub(super) extension_owner: Option<pg_sys::Oid>,
     /// By the composite type of a row.
     pub(super) row_readers: HashMap<pg_sys::Oid, Rc<RowReader>>,
     /// Whether `pending_rebind` has rows.
@@ -39,7 +43,8 @@ pub(super) struct Cache {
 thread_local! {
     static CACHE: ManuallyDrop<RefCell<Cache>> = ManuallyDrop::new(RefCell::new(Cache::default()));
     static STALE: Cell<bool> = const { Cell::new(true) };
-    static WATCHED: RefCell<Vec<pg_sys::Oid>> = const { RefCell::new(Vec::new()) };
+    // Never shortened: what a transaction dropped is back when it is rolled back, and tells of it under its old oid.
+    static WATCHED: RefCell<BTreeSet<u32>> = const { RefCell::new(BTreeSet::new()) };
 }
 
 statement!(
@@ -84,18 +89,29 @@ unsafe extern "C-unwind" fn relation_changed(_argument: pg_sys::Datum, relation:
         || WATCHED.with(|watched| {
             watched
                 .try_borrow()
-                .map_or(true, |watched| watched.contains(&relation))
+                .map_or(true, |watched| watched.contains(&relation.to_u32()))
         });
     if watched {
         STALE.with(|stale| stale.set(true));
     }
 }
 
-/// Registers the callback; called once, when the library is loaded.
+/// Receives changes of schemas: the kept texts name them.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn schema_changed(_argument: pg_sys::Datum, _cache: i32, _hash: u32) {
+    STALE.with(|stale| stale.set(true));
+}
+
+/// Registers the callbacks; called once, when the library is loaded.
 pub fn register() {
-    // SAFETY: a static function that lives as long as the backend; registered once.
+    // SAFETY: static functions that live as long as the backend; registered once.
     unsafe {
         pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::from(0));
+        pg_sys::CacheRegisterSyscacheCallback(
+            pg_sys::SysCacheIdentifier::NAMESPACEOID as i32,
+            Some(schema_changed),
+            pg_sys::Datum::from(0),
+        );
     }
 }
 
@@ -107,12 +123,7 @@ pub fn announce_change(table: pg_sys::Oid) {
 
 /// Another relation whose change must empty the cache: an attached table or a partition of one.
 pub(super) fn watch(relation: pg_sys::Oid) {
-    WATCHED.with(|watched| {
-        let mut watched = watched.borrow_mut();
-        if !watched.contains(&relation) {
-            watched.push(relation);
-        }
-    });
+    WATCHED.with(|watched| watched.borrow_mut().insert(relation.to_u32()));
 }
 
 /// The cache, emptied if anything changed since the last look. Call it inside `connect`.
@@ -129,7 +140,6 @@ pub(super) fn cached<R>(read: impl FnOnce(&mut Cache) -> R) -> Result<R, Identit
     if STALE.with(|stale| stale.replace(false)) || outlived {
         let forgotten = CACHE.with(|cache| std::mem::take(&mut *cache.borrow_mut()));
         drop(forgotten);
-        WATCHED.with(|watched| watched.borrow_mut().clear());
         // In this order: a change that arrives while the names are read is seen at the next look.
         let rows = WATCHED_TABLES.with(|statement| statement.run(Mode::NewestReadOnly, &[]))?;
         for row in 0..rows.len() {

@@ -116,6 +116,7 @@ pub fn from_pg(id: pgrx::Uuid) -> Uuid {
 /// Made once a backend, in a `thread_local!` or in a cache that outlives every call: the plan of a dropped one is freed.
 pub struct Statement {
     text: std::borrow::Cow<'static, str>,
+    cursor_options: u32,
     plan: Cell<pg_sys::SPIPlanPtr>,
 }
 
@@ -124,6 +125,7 @@ impl Statement {
     pub const fn fixed(text: &'static str) -> Self {
         Self {
             text: std::borrow::Cow::Borrowed(text),
+            cursor_options: 0,
             plan: Cell::new(std::ptr::null_mut()),
         }
     }
@@ -132,8 +134,16 @@ impl Statement {
     pub fn over_table(text: String) -> Self {
         Self {
             text: std::borrow::Cow::Owned(text),
+            cursor_options: 0,
             plan: Cell::new(std::ptr::null_mut()),
         }
+    }
+
+    /// The same, planned once for whatever values come. For a statement whose way does not depend on them, but whose
+    /// number of rows PostgreSQL may guess so badly (an array counts as ten) that it would plan it anew at each call.
+    pub const fn for_any_values(mut self) -> Self {
+        self.cursor_options = pg_sys::CURSOR_OPT_GENERIC_PLAN;
+        self
     }
 
     fn plan(&self, values: &[Value<'_>]) -> Result<pg_sys::SPIPlanPtr, IdentityError> {
@@ -146,7 +156,12 @@ impl Statement {
             .map_err(|_| IdentityError::Internal("a statement contains NUL".into()))?;
         // SAFETY: inside an SPI connection (every caller goes through `connect`); text and types live through the call.
         let plan = unsafe {
-            let plan = pg_sys::SPI_prepare(text.as_ptr(), types.len() as i32, types.as_mut_ptr());
+            let plan = pg_sys::SPI_prepare_cursor(
+                text.as_ptr(),
+                types.len() as i32,
+                types.as_mut_ptr(),
+                self.cursor_options as i32,
+            );
             if plan.is_null() || pg_sys::SPI_keepplan(plan) != 0 {
                 return Err(IdentityError::Internal(
                     "a statement could not be prepared".into(),
@@ -291,6 +306,10 @@ impl Portions {
     }
 }
 
+/// A jsonb as PostgreSQL stores it, for handing on what nobody reads here: to pgrx the bytes of a bytea, which is laid out
+/// as every value of varying length is.
+pub type StoredJson = Vec<u8>;
+
 /// The rows of one execution; read them before the next one of the same connection is needed.
 pub struct Rows {
     table: *mut pg_sys::SPITupleTable,
@@ -408,6 +427,31 @@ pub fn is_read_only() -> bool {
 pub fn current_user() -> pg_sys::Oid {
     // SAFETY: a plain read of backend-local state.
     unsafe { pg_sys::GetUserId() }
+}
+
+/// Whether a role may read a relation; false for one that is gone.
+pub fn may_read(role: pg_sys::Oid, relation: pg_sys::Oid) -> bool {
+    let mut is_missing = false;
+    // SAFETY: reads of the catalog, inside a transaction; the out-parameter lives through the call.
+    unsafe {
+        let rights = pg_sys::AclMode::from(pg_sys::ACL_SELECT);
+        pg_sys::pg_class_aclcheck_ext(relation, role, rights, &mut is_missing)
+            == pg_sys::AclResult::ACLCHECK_OK
+            && !is_missing
+    }
+}
+
+/// Whether a role may name what is in a schema that exists.
+pub fn may_use_schema(role: pg_sys::Oid, schema: pg_sys::Oid) -> bool {
+    let rights = pg_sys::AclMode::from(pg_sys::ACL_USAGE);
+    // SAFETY: a read of the catalog, inside a transaction.
+    #[cfg(any(feature = "pg14", feature = "pg15"))]
+    let result = unsafe { pg_sys::pg_namespace_aclcheck(schema, role, rights) };
+    // SAFETY: a read of the catalog, inside a transaction.
+    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+    let result =
+        unsafe { pg_sys::object_aclcheck(pg_sys::NamespaceRelationId, schema, role, rights) };
+    result == pg_sys::AclResult::ACLCHECK_OK
 }
 
 /// Runs `body` with the rights of `role`, as PostgreSQL's own foreign keys do: code of the application that fires
