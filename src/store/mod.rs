@@ -29,12 +29,18 @@ pub mod spi;
 pub mod undo;
 pub mod whereabouts;
 
-/// A statement kept for the life of the backend, in a name: `NAME.with(|statement| statement.run(...))`.
+/// A statement kept for the life of the backend, in a name: `NAME.with(|statement| statement.run(...))`. Planned once for
+/// whatever values come, because its way never depends on them; left the choice, PostgreSQL would plan it at each call
+/// where the identity tables are partitioned.
 macro_rules! statement {
     ($name:ident, $text:expr) => {
         thread_local! {
             static $name: $crate::store::policy::Kept =
-                const { std::mem::ManuallyDrop::new($crate::store::spi::Statement::fixed($text)) };
+                const {
+                    std::mem::ManuallyDrop::new(
+                        $crate::store::spi::Statement::fixed($text).for_any_values(),
+                    )
+                };
         }
     };
 }

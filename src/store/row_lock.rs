@@ -47,14 +47,16 @@ impl RowLocks {
                 from {name} as t
                 where {which}
                 order by {key}"
-            )),
+            ))
+            .for_any_values(),
             lock: Statement::over_table(format!(
                 "select
                 from {name} as t
                 where {which}
                 order by {key}
                 {strength}"
-            )),
+            ))
+            .for_any_values(),
         }
     }
 

@@ -104,6 +104,7 @@ pub fn from_pg(id: pgrx::Uuid) -> Uuid {
 /// Made once a backend, in a `thread_local!` or in a cache that outlives every call: the plan of a dropped one is freed.
 pub struct Statement {
     text: std::borrow::Cow<'static, str>,
+    cursor_options: u32,
     plan: Cell<pg_sys::SPIPlanPtr>,
 }
 
@@ -112,6 +113,7 @@ impl Statement {
     pub const fn fixed(text: &'static str) -> Self {
         Self {
             text: std::borrow::Cow::Borrowed(text),
+            cursor_options: 0,
             plan: Cell::new(std::ptr::null_mut()),
         }
     }
@@ -120,8 +122,16 @@ impl Statement {
     pub fn over_table(text: String) -> Self {
         Self {
             text: std::borrow::Cow::Owned(text),
+            cursor_options: 0,
             plan: Cell::new(std::ptr::null_mut()),
         }
+    }
+
+    /// The same, planned once for whatever values come. For a statement whose way does not depend on them, but whose
+    /// number of rows PostgreSQL may guess so badly (an array counts as ten) that it would plan it anew at each call.
+    pub const fn for_any_values(mut self) -> Self {
+        self.cursor_options = pg_sys::CURSOR_OPT_GENERIC_PLAN;
+        self
     }
 
     fn plan(&self, values: &[Value<'_>]) -> Result<pg_sys::SPIPlanPtr, IdentityError> {
@@ -134,7 +144,12 @@ impl Statement {
             .map_err(|_| IdentityError::Internal("a statement contains NUL".into()))?;
         // SAFETY: inside an SPI connection (every caller goes through `connect`); text and types live through the call.
         let plan = unsafe {
-            let plan = pg_sys::SPI_prepare(text.as_ptr(), types.len() as i32, types.as_mut_ptr());
+            let plan = pg_sys::SPI_prepare_cursor(
+                text.as_ptr(),
+                types.len() as i32,
+                types.as_mut_ptr(),
+                self.cursor_options as i32,
+            );
             if plan.is_null() || pg_sys::SPI_keepplan(plan) != 0 {
                 return Err(IdentityError::Internal(
                     "a statement could not be prepared".into(),

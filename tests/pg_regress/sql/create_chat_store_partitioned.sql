@@ -126,10 +126,10 @@ drop table chat_2024_01;
 select r.rebound_chats, w.keys
 from visitor_identity.rebind as r
 join visitor_identity.rebind_row as w using (account, rebind_id)
-where r.from_visitor_id = '40000000-0000-4000-8000-000000000001' and w.moved_table = 'chat'::regclass;
+where r.from_visitor_id = '40000000-0000-4000-8000-000000000001' and r.account = 'create_partitioned' and w.moved_table = 'chat'::regclass;
 select moved_table, put_back, left_alone
 from visitor_identity.undo_rebind(
-    (select rebind_id from visitor_identity.rebind where from_visitor_id = '40000000-0000-4000-8000-000000000001'),
+    (select rebind_id from visitor_identity.rebind where from_visitor_id = '40000000-0000-4000-8000-000000000001' and account = 'create_partitioned'),
     'create_partitioned'
 )
 where moved_table = 'chat'::regclass;
