@@ -106,27 +106,35 @@ begin
 end
 $$;
 
-create function pg_temp.searches(statement text, people integer)
-returns void
+-- Makes a function of a statement, so that its plan is kept; what is measured is not the planning.
+create procedure pg_temp.make(name text, statement text)
 language plpgsql
 as $$
-declare
-    s record;
-    rows_found bigint;
 begin
-    for s in
-        select *
-        from bench.searched as b
-        order by md5(b.n::text)
-        limit people
-    loop
-        execute statement
-        into rows_found
-        using s.visitor_id, s.former_id, s.provided_visitor_id, s.channel_user_id;
-        if rows_found = 0 then
-            raise exception 'found nothing: %', statement;
-        end if;
-    end loop;
+    execute format('
+        create function pg_temp.%I(people integer)
+        returns void
+        language plpgsql
+        as $f$
+        declare
+            s record;
+            rows_found bigint;
+        begin
+            for s in
+                select *
+                from bench.searched as b
+                order by md5(b.n::text)
+                limit people
+            loop
+                %s;
+                if rows_found = 0 then
+                    raise exception ''found nothing: %%'', s.n;
+                end if;
+            end loop;
+        end
+        $f$', name, replace(replace(replace(replace(
+            regexp_replace(statement, '^select count\(([a-z])\)', 'select count(\1) into rows_found'),
+            '$1', 's.visitor_id'), '$2', 's.former_id'), '$3', 's.provided_visitor_id'), '$4', 's.channel_user_id'));
 end
 $$;
 
@@ -157,8 +165,8 @@ from (
             format($$select pg_temp.first_sights('B-', %1$s, %1$s + %2$s - 1)$$, :round * (:calls / 5), :calls / 5))
 ) as k (what, calls, extension, bare)
 \gexec
-select format('call pg_temp.compare(%L, %L, %s, %s, array[%L, %L])', k.what, :'size', :round, :searches,
-    format('select pg_temp.searches(%L, %s)', k.extension, :searches), format('select pg_temp.searches(%L, %s)', k.bare, :searches))
+create temp table search as
+select row_number() over () as place, k.what, k.extension, k.bare
 from (
     values
         ('search_history: visitor_id', 'select count(h) from visitor_identity.search_history($1::text) as h',
@@ -189,7 +197,13 @@ from (
             'select count(c) from chat.chat as c where c.account = ''default''
                 and c.visitor_id = (select p.visitor_id from visitor_identity.provided_identity as p where p.account = ''default'' and p.provided_visitor_id = $3)
                 and c.closed_at is null')
-) as k (what, extension, bare)
+) as k (what, extension, bare);
+select format('call pg_temp.make(%L, %L)', 'extension ' || k.place, k.extension) from search as k \gexec
+select format('call pg_temp.make(%L, %L)', 'bare ' || k.place, k.bare) from search as k \gexec
+select format('call pg_temp.compare(%L, %L, %s, %s, array[%L, %L])', k.what, :'size', :round, :searches,
+    format('select pg_temp.%I(%s)', 'extension ' || k.place, :searches), format('select pg_temp.%I(%s)', 'bare ' || k.place, :searches))
+from search as k
+order by k.place
 \gexec
 delete from bench.sample where round = 0;
 
