@@ -2,7 +2,7 @@
 # PG_CONFIG=… chooses another PostgreSQL than Debian's 15.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build install demo demo-stop test torture fuzz bench bench-instructions clean
+.PHONY: help setup build install demo demo-stop test torture fuzz bench bench-instructions bench-scale clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -40,11 +40,15 @@ bench: setup ## measure the speed, side by side with PL/pgSQL and bare tables
 bench-instructions: setup ## count the instructions of a call: the same on every machine and under any load (wants valgrind)
 	@bench/instructions
 
+bench-scale: setup ## is it flat up to 20 million chats, and what does a day leave behind (QUICK=1 PART=flat|day)
+	@bench/scale/run
+
 clean: ## remove everything built here, the tools too, and the private clusters
 	@scripts/cluster destroy demo
 	@scripts/cluster destroy test
 	@scripts/cluster destroy bench
 	@scripts/cluster destroy profile
+	@scripts/cluster destroy scale
 	@scripts/cluster destroy torture
 	@scripts/cluster destroy torturecrash
 	rm -rf target

@@ -12,7 +12,9 @@ begin
         'visitor_identity.rebind_row', 'visitor_identity.pending_rebind',
         'visitor_identity.signature_key', 'visitor_identity.visitor_fields',
         'visitor_identity.device',
-        'visitor_identity.refused_link'
+        'visitor_identity.refused_link',
+        'visitor_identity.restored_visitor', 'visitor_identity.restored_provided_identity',
+        'visitor_identity.restored_channel_identity'
     ]::regclass[]
     loop
         execute format('alter table %s enable row level security', identity_table);
@@ -62,6 +64,8 @@ grant usage on schema visitor_identity to public;
 
 revoke execute on function
     visitor_identity.policy_changed(),
+    visitor_identity.restored_row(),
+    visitor_identity.partition_identity_tables(integer),
     visitor_identity.check_channel_user_id(text, text, text),
     visitor_identity.resolve_visitor(text, text, text, uuid, text, text),
     visitor_identity.resolve_visitor_detail(text, text, text, uuid, text, text),
@@ -77,7 +81,7 @@ revoke execute on function
     visitor_identity.detach_table(regclass, boolean),
     visitor_identity.backfill_begin(regclass),
     visitor_identity.backfill_batch(regclass, integer),
-    visitor_identity.create_chat_store(name),
+    visitor_identity.create_chat_store(name, boolean),
     visitor_identity.attached_rows(regclass),
     visitor_identity.search_history(text, text, text, integer, timestamptz, regclass, jsonb),
     visitor_identity.explain_resolution(text, text, text, uuid, text, text),
@@ -172,7 +176,7 @@ begin
                 visitor_identity.detach_table(regclass, boolean),
                 visitor_identity.backfill_begin(regclass),
                 visitor_identity.backfill_batch(regclass, integer),
-                visitor_identity.create_chat_store(name),
+                visitor_identity.create_chat_store(name, boolean),
                 visitor_identity.explain_resolution(text, text, text, uuid, text, text),
                 visitor_identity.undo_rebind(bigint, text),
                 visitor_identity.merge_visitors(uuid, uuid, text, text),
@@ -238,6 +242,7 @@ begin
             format('trigger %I on %s', t.tgname, t.tgrelid::regclass),
             case t.tgname
                 when 'account_row' then 'The row default gives way to one that a restore or replication brings; what cannot change does not.'
+                when 'restored_row' then 'What is restored goes where it belongs.'
                 else 'Every backend reads the table again.'
             end
         from pg_trigger as t
@@ -267,6 +272,29 @@ select pg_catalog.pg_extension_config_dump('visitor_identity.visitor', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.provided_identity', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.channel_identity', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.former_channel_identity', '');
+-- Nothing, unless the table is partitioned; its partitions are not dumped by themselves.
+do $$
+declare
+    divided name;
+begin
+    foreach divided in array '{visitor, provided_identity, channel_identity}'::name[] loop
+        perform pg_catalog.pg_extension_config_dump(
+            format('visitor_identity.%I', 'restored_' || divided)::regclass,
+            format(
+                'union all select %s from visitor_identity.%I where exists (select from pg_catalog.pg_partitioned_table where partrelid = %L::pg_catalog.regclass)',
+                (
+                    select string_agg(quote_ident(a.attname), ', ' order by a.attnum)
+                    from pg_attribute as a
+                    where a.attrelid = format('visitor_identity.%I', divided)::regclass
+                        and a.attnum > 0
+                ),
+                divided,
+                format('visitor_identity.%I', divided)
+            )
+        );
+    end loop;
+end
+$$;
 select pg_catalog.pg_extension_config_dump('visitor_identity.rebind', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.rebind_rebind_id_seq', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.rebind_row', '');

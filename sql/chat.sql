@@ -154,15 +154,21 @@ $$;
 comment on procedure visitor_identity.backfill_chats(regclass, integer) is
 'Gives the chats that a table had before it was attached their visitors, as if they had arrived live in the order of opened_at, batch by batch in transactions of their own, and says how far it is. Interrupted, it goes on where it was when it is called again. Chats of an account that does not exist are passed over. Call it outside of a transaction, as the table''s owner; a superuser''s call is refused where deferred triggers of another owner would run at his commit. Errors: 22023, 42501, 55000, 25006; 2D000 inside a transaction.';
 
-create function visitor_identity.create_chat_store(schema name default 'chat')
+create function visitor_identity.create_chat_store(
+    schema name default 'chat',
+    partitioned boolean default false
+)
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    by_time constant boolean := coalesce(partitioned, false);
 begin
     if to_regnamespace(quote_ident(schema)) is null then
         execute format('create schema %I', schema);
     end if;
+    -- A key of a partitioned table contains what it is partitioned by.
     execute format('
         create table %1$I.chat (
             account text collate "C" not null,
@@ -178,8 +184,12 @@ begin
             state text not null default ''queue'',
             opened_at timestamptz not null default now(),
             closed_at timestamptz,
-            constraint chat_pkey primary key (account, chat_id)
-        )', schema);
+            constraint chat_pkey primary key (account, chat_id%2$s)
+        )%3$s',
+        schema,
+        case when by_time then ', opened_at' else '' end,
+        case when by_time then ' partition by range (opened_at)' else '' end
+    );
     execute format('create index chat_visitor_idx on %I.chat (visitor_id, opened_at desc)', schema);
     execute format('create index chat_channel_user_idx on %I.chat (channel_user_id)', schema);
     execute format('create index chat_open_idx on %I.chat (account, opened_at) where closed_at is null', schema);
@@ -191,20 +201,32 @@ begin
             chat_id bigint not null,
             kind text not null,
             text text,
-            sent_at timestamptz not null default now(),
-            constraint message_pkey primary key (account, message_id),
-            constraint message_chat_fkey foreign key (account, chat_id)
-                references %1$I.chat (account, chat_id) on delete cascade
-        )', schema);
+            sent_at timestamptz not null default now(),%2$s
+            constraint message_pkey primary key (account, message_id%3$s),
+            constraint message_chat_fkey foreign key (account, chat_id%3$s)
+                references %1$I.chat (account, chat_id%4$s) on delete cascade%5$s
+        )%6$s',
+        schema,
+        case when by_time then ' chat_opened_at timestamptz not null,' else '' end,
+        case when by_time then ', chat_opened_at' else '' end,
+        case when by_time then ', opened_at' else '' end,
+        case when by_time then ' on update cascade' else '' end,
+        case when by_time then ' partition by range (chat_opened_at)' else '' end
+    );
     execute format('create index message_chat_idx on %I.message (account, chat_id, sent_at)', schema);
     execute format('comment on table %I.chat is %L', schema, 'Chats; visitor_id follows the visitor by the triggers of visitor_identity.');
     execute format('comment on table %I.message is %L', schema, 'Messages of the chats.');
+    if by_time then
+        -- No chat is refused because nobody made the partition of its month.
+        execute format('create table %1$I.chat_default partition of %1$I.chat default', schema);
+        execute format('create table %1$I.message_default partition of %1$I.message default', schema);
+    end if;
     perform visitor_identity.attach_chat_table(format('%I.chat', schema)::regclass);
 end
 $$;
 
-comment on function visitor_identity.create_chat_store(name) is
-'A ready chat schema for a new project: tables chat and message with the indexes a chat service needs, attached. The tables are the caller''s own. VOLATILE. Errors: 42501, 42P07 when the tables exist.';
+comment on function visitor_identity.create_chat_store(name, boolean) is
+'A ready chat schema for a new project: tables chat and message with the indexes a chat service needs, attached. partitioned: both by range of the time at which the chat was opened, with a default partition each; partitions are then made and dropped as of any table. The tables are the caller''s own. VOLATILE. Errors: 42501, 42P07 when the tables exist.';
 
 create function visitor_identity.search_history(
     query text,

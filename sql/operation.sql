@@ -310,7 +310,8 @@ begin
             select
             from pg_trigger as g
             where g.tgfoid in (
-                    'visitor_identity.account_row'::regproc, 'visitor_identity.policy_changed'::regproc
+                    'visitor_identity.account_row'::regproc, 'visitor_identity.policy_changed'::regproc,
+                    'visitor_identity.restored_row'::regproc
                 )
                 and g.tgenabled <> 'A'
         )

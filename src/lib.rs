@@ -43,9 +43,14 @@ extension_sql_file!(
     requires = ["account"]
 );
 extension_sql_file!(
+    "../sql/partition.sql",
+    name = "partition",
+    requires = ["identity"]
+);
+extension_sql_file!(
     "../sql/resolve.sql",
     name = "resolve",
-    requires = ["identity"]
+    requires = ["partition"]
 );
 extension_sql_file!("../sql/chat.sql", name = "chat", requires = ["resolve"]);
 extension_sql_file!(

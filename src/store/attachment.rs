@@ -688,9 +688,10 @@ impl AttachedTable {
                     where {of_visitor}
                     limit $3
                 ) as counted"
-            )),
+            ))
+            .for_any_values(),
             lock: RowLocks::over(owner, &name, &of_visitor, &columns.key_order(), is_key_changed),
-            move_all: Statement::over_table(move_all),
+            move_all: Statement::over_table(move_all).for_any_values(),
             put_back: Statement::over_table(put_back),
             name,
             columns,

@@ -101,7 +101,7 @@ statement!(
 );
 
 statement!(
-    for any values BY_CHANNEL,
+    BY_CHANNEL,
     "select c.visitor_id
     from visitor_identity.channel_identity as c
     where c.account operator(pg_catalog.=) $1

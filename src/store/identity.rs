@@ -57,7 +57,7 @@ impl FactStatements {
             .0
             .get(index)
             .ok_or_else(|| IdentityError::Internal("no statement for these facts".into()))?;
-        slot.get_or_init(|| Statement::over_table(facts_text(given, source)))
+        slot.get_or_init(|| Statement::over_table(facts_text(given, source)).for_any_values())
             .run(mode, values)
     }
 }

@@ -31,22 +31,18 @@ pub mod spi;
 pub mod undo;
 pub mod whereabouts;
 
-/// A statement kept for the life of the backend, in a name: `NAME.with(|statement| statement.run(...))`. With `for any
-/// values` before the name: `Statement::for_any_values`.
+/// A statement kept for the life of the backend, in a name: `NAME.with(|statement| statement.run(...))`. Planned once for
+/// whatever values come, because its way never depends on them; left the choice, PostgreSQL would plan it at each call
+/// where the identity tables are partitioned.
 macro_rules! statement {
     ($name:ident, $text:expr) => {
-        $crate::store::statement!(@kept $name, $crate::store::spi::Statement::fixed($text));
-    };
-    (for any values $name:ident, $text:expr) => {
-        $crate::store::statement!(
-            @kept $name,
-            $crate::store::spi::Statement::fixed($text).for_any_values()
-        );
-    };
-    (@kept $name:ident, $statement:expr) => {
         thread_local! {
             static $name: $crate::store::policy::Kept =
-                const { std::mem::ManuallyDrop::new($statement) };
+                const {
+                    std::mem::ManuallyDrop::new(
+                        $crate::store::spi::Statement::fixed($text).for_any_values(),
+                    )
+                };
         }
     };
 }

@@ -60,7 +60,8 @@ impl RowLocks {
                 order by {}",
                 columns.join(", "),
                 order.join(", ")
-            )),
+            ))
+            .for_any_values(),
             lock: Statement::over_table(format!(
                 "select
                 from {name} as t
@@ -68,7 +69,8 @@ impl RowLocks {
                 order by {}
                 {strength}",
                 key.join(", ")
-            )),
+            ))
+            .for_any_values(),
         }
     }
 

@@ -31,7 +31,8 @@ begin
         from pg_class as c
         join pg_attribute as a on a.attrelid = c.oid
         where c.relnamespace in ('visitor_identity'::regnamespace, 'forgetting_erases'::regnamespace)
-            and c.relkind = 'r'
+            and c.relkind in ('r', 'p')
+            and not c.relispartition
             and c.oid <> 'planted'::regclass
             and a.attnum > 0
             and not a.attisdropped
@@ -140,7 +141,10 @@ table told order by erased_table::text, action;
 select c.oid::regclass as forgotten_table
 from pg_class as c
 where c.relnamespace = 'visitor_identity'::regnamespace
-    and c.relkind = 'r'
+    and c.relkind in ('r', 'p')
+    and not c.relispartition
+    -- Never filled.
+    and c.relname not like 'restored\_%'
     and exists (
         select
         from pg_attribute as a
@@ -152,7 +156,8 @@ where c.relnamespace = 'visitor_identity'::regnamespace
 select c.oid::regclass as holds_no_visitor
 from pg_class as c
 where c.relnamespace = 'visitor_identity'::regnamespace
-    and c.relkind = 'r'
+    and c.relkind in ('r', 'p')
+    and not c.relispartition
     and c.oid not in (select t.erased_table from told as t)
 order by c.relname;
 -- The tombstones, and nobody else: the visitor whose rebinding was undone is somebody's.

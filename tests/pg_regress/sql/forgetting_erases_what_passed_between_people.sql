@@ -23,7 +23,8 @@ begin
         from pg_class as c
         join pg_attribute as a on a.attrelid = c.oid
         where c.relnamespace = 'visitor_identity'::regnamespace
-            and c.relkind = 'r'
+            and c.relkind in ('r', 'p')
+            and not c.relispartition
             and a.attnum > 0
             and not a.attisdropped
         order by 1, 2

@@ -66,7 +66,7 @@ from (
         ($$create table visitor_identity.t (a integer)$$)
 ) as f (statement);
 reset role;
-select c.relname, string_agg(distinct pg_temp.refusal(format('set local role grants_public_user; %s', s.statement)), ', ') as states
+select coalesce(p.relname, c.relname) as relname, string_agg(distinct pg_temp.refusal(format('set local role grants_public_user; %s', s.statement)), ', ') as states
 from pg_class as c
 cross join lateral (
     values
@@ -76,9 +76,11 @@ cross join lateral (
         (format('truncate %s', c.oid::regclass)),
         (format('lock table %s in access share mode', c.oid::regclass))
 ) as s (statement)
-where c.relnamespace = 'visitor_identity'::regnamespace and c.relkind = 'r'
-group by c.relname
-order by c.relname;
+left join pg_inherits as i on i.inhrelid = c.oid
+left join pg_class as p on p.oid = i.inhparent
+where c.relnamespace = 'visitor_identity'::regnamespace and c.relkind in ('r', 'p')
+group by 1
+order by 1;
 reset role;
 -- The secret namespace in particular, by no way around.
 set role grants_public_user;

@@ -130,11 +130,12 @@ order by 1;
 -- Every table and view with an account: rows of its own alone, and none of another can be written.
 reset session authorization;
 create table relation as
-select c.oid::regclass::text as name, c.relkind = 'r' as is_table
+select c.oid::regclass::text as name, c.relkind in ('r', 'p') as is_table
 from pg_class as c
 join pg_attribute as a on a.attrelid = c.oid and a.attname = 'account'
 where (c.relnamespace = 'visitor_identity'::regnamespace or c.oid in ('chat_history'::regclass, 'chat_workspace'::regclass))
-    and c.relkind in ('r', 'v');
+    and c.relkind in ('r', 'p', 'v')
+    and not c.relispartition;
 grant select on relation to locked_meets_user;
 set session authorization locked_meets_user;
 select r.name,

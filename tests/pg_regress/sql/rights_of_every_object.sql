@@ -95,17 +95,17 @@ as $$
     cross join lateral (
         values
             (1, 'select', format('select * from %s', relation)),
-            (2, 'insert', case c.relkind when 'r' then format('insert into %s default values', relation) end),
-            (3, 'update', case c.relkind when 'r' then (
+            (2, 'insert', case when c.relkind in ('r', 'p') then format('insert into %s default values', relation) end),
+            (3, 'update', case when c.relkind in ('r', 'p') then (
                 select format('update %s set %I = default', relation, a.attname)
                 from pg_attribute as a
                 where a.attrelid = relation and a.attnum = 1
             ) end),
-            (4, 'delete', case c.relkind when 'r' then format('delete from %s', relation) end),
-            (5, 'truncate', case c.relkind when 'r' then format('truncate %s', relation) end),
-            (6, 'trigger', case c.relkind when 'r' then
+            (4, 'delete', case when c.relkind in ('r', 'p') then format('delete from %s', relation) end),
+            (5, 'truncate', case when c.relkind in ('r', 'p') then format('truncate %s', relation) end),
+            (6, 'trigger', case when c.relkind in ('r', 'p') then
                 format('create trigger t before insert on %s for each row execute function suppress_redundant_updates_trigger()', relation) end),
-            (7, 'references', case c.relkind when 'r' then
+            (7, 'references', case when c.relkind in ('r', 'p') then
                 format('create table rights_of_every.t (a text references %s)', relation) end),
             (8, 'nextval', case c.relkind when 'S' then format('select nextval(%L)', relation) end),
             (9, 'setval', case c.relkind when 'S' then format('select setval(%L, 1)', relation) end)
@@ -116,7 +116,7 @@ as $$
 $$;
 select
     c.relname,
-    c.relkind as kind,
+    case c.relkind when 'p' then 'r' else c.relkind end as kind,
     c.relrowsecurity as row_security,
     rights('rights_none', c.oid) as none,
     rights('rights_owner', c.oid) as owner,
@@ -126,7 +126,15 @@ select
 from pg_class as c
 where c.relnamespace = 'visitor_identity'::regnamespace
     and c.relkind in ('r', 'p', 'v', 'm', 'S', 'f')
+    and not c.relispartition
 order by c.relname collate "C";
+-- A partition of one of them is nobody's, and hidden from other accounts as the whole is.
+select c.relname as partition_with_rights
+from pg_class as c
+where c.relnamespace = 'visitor_identity'::regnamespace
+    and c.relispartition
+    and c.relkind = 'r'
+    and not (c.relacl is null and c.relrowsecurity);
 -- No grant on a single column, no default privilege, nothing that may be passed on.
 select a.attrelid::regclass, a.attname
 from pg_attribute as a

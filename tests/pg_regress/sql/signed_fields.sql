@@ -28,7 +28,8 @@ begin
         select c.oid::regclass::text
         from pg_class as c
         where c.relnamespace = 'visitor_identity'::regnamespace
-            and c.relkind = 'r'
+            and c.relkind in ('r', 'p')
+            and not c.relispartition
     loop
         execute format('select concat(count(*), '':'', sum(hashtextextended(t::text, 0))) from %s as t', relation)
         into rows_and_digest;
