@@ -7,7 +7,7 @@
 //! user, another index or collation than the extension made), the answer is that it cannot be told, and the caller runs
 //! his statement.
 
-use super::spi::{is_read_only, own_work_is_visible, to_pg, Mode};
+use super::spi::{is_citus_installed, is_read_only, own_work_is_visible, to_pg, Mode};
 use crate::settings;
 use pgrx::datum::{FromDatum, IntoDatum};
 use pgrx::pg_sys;
@@ -235,7 +235,7 @@ impl KeyedTable {
             }
             watch(table);
             watch(index);
-            if pg_sys::get_extension_oid(c"citus".as_ptr(), true) != pg_sys::InvalidOid {
+            if is_citus_installed() {
                 return None;
             }
             let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;

@@ -154,13 +154,19 @@ impl Statement {
         let mut types: Vec<pg_sys::Oid> = values.iter().map(Value::type_oid).collect();
         let text = CString::new(self.text.as_bytes())
             .map_err(|_| IdentityError::Internal("a statement contains NUL".into()))?;
+        // Citus chooses a shard by the values, so it plans anew for them wherever that costs nothing to speak of.
+        let options = if is_citus_installed() {
+            0
+        } else {
+            self.cursor_options
+        };
         // SAFETY: inside an SPI connection (every caller goes through `connect`); text and types live through the call.
         let plan = unsafe {
             let plan = pg_sys::SPI_prepare_cursor(
                 text.as_ptr(),
                 types.len() as i32,
                 types.as_mut_ptr(),
-                self.cursor_options as i32,
+                options as i32,
             );
             if plan.is_null() || pg_sys::SPI_keepplan(plan) != 0 {
                 return Err(IdentityError::Internal(
@@ -400,6 +406,12 @@ fn open_connection() -> Result<(), IdentityError> {
             "a statement outside of a connection".into(),
         )),
     }
+}
+
+/// Whether the database may have distributed tables.
+pub fn is_citus_installed() -> bool {
+    // SAFETY: inside a transaction; the name is a constant.
+    unsafe { pg_sys::get_extension_oid(c"citus".as_ptr(), true) != pg_sys::InvalidOid }
 }
 
 /// Whether the active snapshot shows everything that this transaction has written.
