@@ -7,7 +7,7 @@ use crate::error::IdentityError;
 use crate::resolution::{
     computed_id, holder_of_computed_id, ChannelKey, Facts, Holder, Policy, Request, Target, Visitor,
 };
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 use uuid::Uuid;
 
@@ -899,109 +899,140 @@ pub fn bind_target(
     }
 }
 
-// The same for many identifiers that one statement can bind, in the order of their ids: two of these statements meet in
-// one order.
+// The same for many at once, always in the order of their keys: two of these statements meet in one order. How many rows
+// were written tells whether all of them were new.
 statement!(
-    FIRST_SIGHTS_PROVIDED,
-    "with n as (
-        select q.provided_visitor_id, q.visitor_id
-        from rows from (pg_catalog.unnest($2), pg_catalog.unnest($3))
-            as q (provided_visitor_id, visitor_id)
-    ), v as (
-        insert into visitor_identity.visitor (account, visitor_id, identified)
-        select $1, n.visitor_id, true
-        from n
-        order by n.visitor_id
-        on conflict do nothing
-        returning visitor_id
-    ), i as (
-        insert into visitor_identity.provided_identity (account, provided_visitor_id, visitor_id)
-        select $1, n.provided_visitor_id, n.visitor_id
-        from n
-        join v on v.visitor_id operator(pg_catalog.=) n.visitor_id
-        order by n.visitor_id
-        on conflict do nothing
-        returning visitor_id
-    )
-    select v.visitor_id, i.visitor_id is not null
-    from v
-    left join i on i.visitor_id operator(pg_catalog.=) v.visitor_id"
+    ADOPT_MANY,
+    "insert into visitor_identity.visitor (account, visitor_id, superseded_by)
+    select $1, n.visitor_id, n.superseded_by
+    from rows from (pg_catalog.unnest($2), pg_catalog.unnest($3)) as n (visitor_id, superseded_by)
+    on conflict do nothing"
 );
 
 statement!(
-    FIRST_SIGHTS_CHANNEL,
-    "with n as (
-        select q.channel_type, q.channel_id, q.channel_user_id, q.visitor_id
-        from rows from (
-            pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
-            pg_catalog.unnest($5)
-        ) as q (channel_type, channel_id, channel_user_id, visitor_id)
-    ), v as (
-        insert into visitor_identity.visitor (account, visitor_id)
-        select $1, n.visitor_id
-        from n
-        order by n.visitor_id
-        on conflict do nothing
-        returning visitor_id
-    ), i as (
-        insert into visitor_identity.channel_identity
-            (account, channel_type, channel_id, channel_user_id, visitor_id)
-        select $1, n.channel_type, n.channel_id, n.channel_user_id, n.visitor_id
-        from n
-        join v on v.visitor_id operator(pg_catalog.=) n.visitor_id
-        order by n.visitor_id
-        on conflict do nothing
-        returning visitor_id
-    )
-    select v.visitor_id, i.visitor_id is not null
-    from v
-    left join i on i.visitor_id operator(pg_catalog.=) v.visitor_id"
-);
-
-statement!(
-    INSERT_VISITORS,
-    "insert into visitor_identity.visitor (account, visitor_id)
-    select $1, n.visitor_id
+    CREATE_MANY,
+    "insert into visitor_identity.visitor (account, visitor_id, identified)
+    select $1, n.visitor_id, $3
     from pg_catalog.unnest($2) as n (visitor_id)
     on conflict do nothing"
 );
 
-/// Makes new random visitors.
-pub fn insert_visitors(account: &str, visitors: &[Uuid]) -> Result<(), IdentityError> {
-    let values = [Value::Text(Some(account)), Value::Uuids(visitors)];
-    INSERT_VISITORS.with(|statement| statement.run(Mode::Write, &values))?;
-    Ok(())
+statement!(
+    BIND_MANY_PROVIDED,
+    "insert into visitor_identity.provided_identity (account, provided_visitor_id, visitor_id)
+    select $1, n.provided_visitor_id, n.visitor_id
+    from rows from (pg_catalog.unnest($2), pg_catalog.unnest($3))
+        as n (provided_visitor_id, visitor_id)
+    on conflict do nothing"
+);
+
+statement!(
+    BIND_MANY_CHANNELS,
+    "insert into visitor_identity.channel_identity
+        (account, channel_type, channel_id, channel_user_id, visitor_id)
+    select $1, n.channel_type, n.channel_id, n.channel_user_id, n.visitor_id
+    from rows from (
+        pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
+        pg_catalog.unnest($5)
+    ) as n (channel_type, channel_id, channel_user_id, visitor_id)
+    on conflict do nothing"
+);
+
+statement!(
+    EXISTING,
+    "select v.visitor_id
+    from pg_catalog.unnest($2) as n (visitor_id)
+    join visitor_identity.visitor as v
+        on v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) n.visitor_id"
+);
+
+statement!(
+    SHARE_IDLE_MANY,
+    "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten
+    from pg_catalog.unnest($2) as n (visitor_id)
+    join visitor_identity.visitor as v
+        on v.account operator(pg_catalog.=) $1
+        and v.visitor_id operator(pg_catalog.=) n.visitor_id
+    order by n.visitor_id
+    for key share of v skip locked"
+);
+
+statement!(
+    BOUND_TO_OTHERS,
+    "select n.visitor_id
+    from rows from (pg_catalog.unnest($2), pg_catalog.unnest($3))
+        as n (provided_visitor_id, visitor_id)
+    where not exists (
+        select
+        from visitor_identity.provided_identity as p
+        where p.account operator(pg_catalog.=) $1
+            and p.provided_visitor_id operator(pg_catalog.=) n.provided_visitor_id
+            and p.visitor_id operator(pg_catalog.=) n.visitor_id
+    )"
+);
+
+/// Makes visitors of the ids that chat rows brought, some of them other names of a visitor. False: one of them exists.
+pub fn adopt_many(
+    account: &str,
+    adopted: &BTreeMap<Uuid, Option<Uuid>>,
+) -> Result<bool, IdentityError> {
+    let visitors: Vec<Uuid> = adopted.keys().copied().collect();
+    let survivors: Vec<Option<Uuid>> = adopted.values().copied().collect();
+    let values = [
+        Value::Text(Some(account)),
+        Value::Uuids(&visitors),
+        Value::OptionalUuids(&survivors),
+    ];
+    let rows = ADOPT_MANY.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok(rows.len() == adopted.len())
 }
 
-/// Binds provided ids that nobody has seen to the ids computed from them, and tells which it has bound. Those that it
-/// has not were bound meanwhile, or their computed id has a holder.
-pub fn first_sights_of_provided(
+/// Makes new visitors. False: one of them exists.
+pub fn create_many(account: &str, visitors: &[Uuid], identified: bool) -> Result<bool, IdentityError> {
+    let values = [
+        Value::Text(Some(account)),
+        Value::Uuids(visitors),
+        Value::Bool(identified),
+    ];
+    let rows = CREATE_MANY.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok(rows.len() == visitors.len())
+}
+
+/// Binds provided ids to visitors that are ours. False: somebody else bound one first.
+pub fn bind_many_provided(
     account: &str,
-    new: &BTreeMap<Uuid, &str>,
-) -> Result<HashSet<Uuid>, IdentityError> {
-    let ids: Vec<Option<&str>> = new.values().copied().map(Some).collect();
-    let visitors: Vec<Uuid> = new.keys().copied().collect();
+    bindings: &BTreeMap<&str, Uuid>,
+) -> Result<bool, IdentityError> {
+    let (ids, visitors) = provided_arrays(bindings);
     let values = [
         Value::Text(Some(account)),
         Value::OptionalTexts(&ids),
         Value::Uuids(&visitors),
     ];
-    let rows = FIRST_SIGHTS_PROVIDED.with(|statement| statement.run(Mode::Write, &values))?;
-    bound_of(account, &rows)
+    let rows = BIND_MANY_PROVIDED.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok(rows.len() == bindings.len())
 }
 
-/// The same for channel user ids.
-pub fn first_sights_of_channels(
+fn provided_arrays<'a>(bindings: &BTreeMap<&'a str, Uuid>) -> (Vec<Option<&'a str>>, Vec<Uuid>) {
+    (
+        bindings.keys().copied().map(Some).collect(),
+        bindings.values().copied().collect(),
+    )
+}
+
+/// The same for channel user ids; the visitors are ours or locked.
+pub fn bind_many_channels(
     account: &str,
-    new: &BTreeMap<Uuid, &ChannelKey>,
-) -> Result<HashSet<Uuid>, IdentityError> {
+    bindings: &BTreeMap<&ChannelKey, Uuid>,
+) -> Result<bool, IdentityError> {
     let part = |part: fn(&ChannelKey) -> &str| -> Vec<Option<&str>> {
-        new.values().map(|key| Some(part(key))).collect()
+        bindings.keys().map(|key| Some(part(key))).collect()
     };
     let types = part(|key| &key.channel_type);
     let ids = part(|key| &key.channel_id);
     let users = part(|key| &key.channel_user_id);
-    let visitors: Vec<Uuid> = new.keys().copied().collect();
+    let visitors: Vec<Uuid> = bindings.values().copied().collect();
     let values = [
         Value::Text(Some(account)),
         Value::OptionalTexts(&types),
@@ -1009,25 +1040,48 @@ pub fn first_sights_of_channels(
         Value::OptionalTexts(&users),
         Value::Uuids(&visitors),
     ];
-    let rows = FIRST_SIGHTS_CHANNEL.with(|statement| statement.run(Mode::Write, &values))?;
-    bound_of(account, &rows)
+    let rows = BIND_MANY_CHANNELS.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok(rows.len() == bindings.len())
 }
 
-fn bound_of(account: &str, rows: &Rows) -> Result<HashSet<Uuid>, IdentityError> {
-    let mut bound = HashSet::new();
-    let mut orphans = Vec::new();
-    for row in 0..rows.len() {
-        match rows.uuid(row, 1) {
-            Some(visitor) if rows.truth(row, 2) => {
-                bound.insert(visitor);
-            }
-            orphan => orphans.extend(orphan),
-        }
-    }
-    for orphan in orphans {
-        delete_own_visitor(account, orphan)?;
-    }
-    Ok(bound)
+/// Those of the ids that are visitors' by now.
+pub fn existing(account: &str, visitors: &[Uuid]) -> Result<Vec<Uuid>, IdentityError> {
+    let values = [Value::Text(Some(account)), Value::Uuids(visitors)];
+    let rows = EXISTING.with(|statement| statement.run(Mode::NewestReadOnly, &values))?;
+    Ok((0..rows.len()).filter_map(|row| rows.uuid(row, 1)).collect())
+}
+
+/// Shares the rows of many visitors, in their order and without waiting: those that somebody is changing are left out, as
+/// those are that do not exist.
+pub fn share_idle_many(
+    account: &str,
+    visitors: &[Uuid],
+) -> Result<Vec<LockedVisitor>, IdentityError> {
+    let values = [Value::Text(Some(account)), Value::Uuids(visitors)];
+    let rows = SHARE_IDLE_MANY.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok((0..rows.len())
+        .filter_map(|row| {
+            visitor_in(&rows, row, 2).map(|visitor| LockedVisitor {
+                superseded_by: rows.uuid(row, 1),
+                visitor,
+            })
+        })
+        .collect())
+}
+
+/// The visitors of those of the bindings that stand no more. As `still_bound`, for many.
+pub fn bound_to_others(
+    account: &str,
+    bindings: &BTreeMap<&str, Uuid>,
+) -> Result<Vec<Uuid>, IdentityError> {
+    let (ids, visitors) = provided_arrays(bindings);
+    let values = [
+        Value::Text(Some(account)),
+        Value::OptionalTexts(&ids),
+        Value::Uuids(&visitors),
+    ];
+    let rows = BOUND_TO_OTHERS.with(|statement| statement.run(Mode::NewestReadOnly, &values))?;
+    Ok((0..rows.len()).filter_map(|row| rows.uuid(row, 1)).collect())
 }
 
 /// The visitor is ours and nobody has seen it: it must not stay as an orphan.
