@@ -279,15 +279,20 @@ impl Statements {
                 returning t.{visitor} operator(pg_catalog.=) $3",
                 of_key("$1::pg_catalog.jsonb"),
             )),
-            // Locked before, so that each is what was read.
+            // Locked before, so that each is what was read. The arrays come by sub-selects, so that the planner does not
+            // see how long they are: it would rather read a table of some size as a whole, for every batch.
             write_many: Statement::over_table(format!(
                 "with written as (
                     update {name} as t
                     set {visitor} = n.visitor_id, {origin} = n.visitor_id
-                    from rows from (
-                        pg_catalog.jsonb_array_elements($1::pg_catalog.jsonb),
-                        pg_catalog.unnest($2)
-                    ) as n (key, visitor_id)
+                    from (
+                        select w.key::pg_catalog.jsonb as key, w.visitor_id
+                        from rows from (
+                            pg_catalog.unnest((select $1)),
+                            pg_catalog.unnest((select $2))
+                        ) as w (key, visitor_id)
+                        offset 0
+                    ) as n
                     where {}
                     returning t.{visitor} operator(pg_catalog.=) n.visitor_id as arrived
                 )
@@ -453,15 +458,19 @@ fn write_many(
     if chats.is_empty() {
         return Ok(());
     }
-    let keys: Vec<&str> = chats.iter().map(|(chat, _)| chat.key.as_str()).collect();
-    let keys = format!("[{}]", keys.join(","));
+    let keys: Vec<Option<&str>> = chats
+        .iter()
+        .map(|(chat, _)| Some(chat.key.as_str()))
+        .collect();
     let visitors: Vec<Uuid> = chats.iter().map(|(_, visitor)| *visitor).collect();
-    let values = [Value::Json(Some(&keys)), Value::Uuids(&visitors)];
+    let values = [Value::OptionalTexts(&keys), Value::Uuids(&visitors)];
     let moves = chats
         .iter()
         .map(|(chat, visitor)| (chat.visitor.unwrap_or(*visitor), *visitor));
     let moving = Moving::among(moves);
-    let rows = as_role(known.owner, || statements.write_many.run(Mode::Newest, &values))?;
+    let rows = as_role(known.owner, || {
+        statements.write_many.run(Mode::Newest, &values)
+    })?;
     drop(moving);
     if rows.number(0, 1) != chats.len() as i64 {
         for (chat, visitor) in chats {

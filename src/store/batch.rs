@@ -10,7 +10,7 @@ use super::identity::{
     facts_of_many, share_idle_many,
 };
 use super::refused_link::record_many;
-use super::spi::{is_read_only, unless_none, Mode};
+use super::spi::{is_read_only, unless_unique_violation, Mode};
 use crate::error::IdentityError;
 use crate::identifier::derivation;
 use crate::resolution::{plan, Asked, Obstacles, Plan, Policy, Request, Way};
@@ -48,7 +48,8 @@ pub fn answer_together(policy: &Policy, asked: &[Asked]) -> Result<Vec<Way>, Ide
             return Err(IdentityError::ReadOnly);
         }
         let mut taken = Vec::new();
-        let done = unless_none(|| attempt(policy, asked, first, &mut obstacles, &mut taken))?;
+        let done =
+            unless_unique_violation(|| attempt(policy, asked, first, &mut obstacles, &mut taken))?;
         if let Some(ways) = done {
             return Ok(ways);
         }
@@ -57,14 +58,14 @@ pub fn answer_together(policy: &Policy, asked: &[Asked]) -> Result<Vec<Way>, Ide
     Ok(asked.iter().map(|_| Way::Alone).collect())
 }
 
-/// None: somebody else made what was to be new, and nothing of this may remain. `made`: the visitors that were to be.
+/// Errors: 23505 when somebody else made what was to be new. `made`: the visitors that were to be.
 fn attempt(
     policy: &Policy,
     asked: &[Asked],
     first: Plan<'_>,
     obstacles: &mut Obstacles,
     made: &mut Vec<Uuid>,
-) -> Result<Option<Vec<Way>>, IdentityError> {
+) -> Result<Vec<Way>, IdentityError> {
     let account = policy.account.as_str();
     let mut planned = first;
     let mut shared = HashSet::new();
@@ -81,18 +82,24 @@ fn attempt(
             .collect()
     };
     let (identified, anonymous) = (created(true), created(false));
-    let is_done = (planned.adopted.is_empty() || adopt_many(account, &planned.adopted)?)
-        && (identified.is_empty() || create_many(account, &identified, true)?)
-        && (anonymous.is_empty() || create_many(account, &anonymous, false)?)
-        && (planned.provided.is_empty() || bind_many_provided(account, &planned.provided)?)
-        && (planned.channels.is_empty() || bind_many_channels(account, &planned.channels)?);
-    if !is_done {
-        return Ok(None);
+    if !planned.adopted.is_empty() {
+        adopt_many(account, &planned.adopted)?;
+    }
+    for (visitors, is_identified) in [(identified, true), (anonymous, false)] {
+        if !visitors.is_empty() {
+            create_many(account, &visitors, is_identified)?;
+        }
+    }
+    if !planned.provided.is_empty() {
+        bind_many_provided(account, &planned.provided)?;
+    }
+    if !planned.channels.is_empty() {
+        bind_many_channels(account, &planned.channels)?;
     }
     if !planned.refused.is_empty() {
         record_many(account, &planned.refused)?;
     }
-    Ok(Some(planned.ways))
+    Ok(planned.ways)
 }
 
 /// Shares the visitors of a plan that are not shared yet. True: some are busy or not what they were, and it has to be

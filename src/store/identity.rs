@@ -62,30 +62,40 @@ thread_local! {
     static FACTS: ManuallyDrop<FactStatements> = const { ManuallyDrop::new(FactStatements::none()) };
     static FACTS_OF_MANY: ManuallyDrop<FactStatements> =
         const { ManuallyDrop::new(FactStatements::none()) };
+    static FACTS_OF_MANY_OWED: ManuallyDrop<FactStatements> =
+        const { ManuallyDrop::new(FactStatements::none()) };
 }
 
 /// Where a statement for facts finds the identifiers of its request or requests. The account is $1 in both.
 struct Source {
     from: &'static str,
+    /// Whether the plan has to be kept from reading whole tables.
+    is_many: bool,
+    /// Whether rebindings that are owed are looked for.
+    owed: bool,
     provided: &'static str,
     channel_type: &'static str,
     channel_id: &'static str,
     channel_user_id: &'static str,
     cookie: &'static str,
-    order: &'static str,
+    number: &'static str,
 }
 
 const ONE_REQUEST: Source = Source {
     from: "(select) as request",
+    is_many: false,
+    owed: true,
     provided: "$2",
     channel_type: "$3",
     channel_id: "$4",
     channel_user_id: "$5",
     cookie: "$6",
-    order: "",
+    number: "1",
 };
 
 const MANY_REQUESTS: Source = Source {
+    is_many: true,
+    owed: false,
     from: "rows from (
             pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
             pg_catalog.unnest($5), pg_catalog.unnest($6)
@@ -97,7 +107,12 @@ const MANY_REQUESTS: Source = Source {
     channel_id: "q.channel_id",
     channel_user_id: "q.channel_user_id",
     cookie: "q.cookie",
-    order: "order by q.number",
+    number: "q.number",
+};
+
+const MANY_REQUESTS_OWED: Source = Source {
+    owed: true,
+    ..MANY_REQUESTS
 };
 
 // The second probe stands in a sub-select with a limit: as a plain join, a plan made while the table was small reads
@@ -112,15 +127,56 @@ fn facts_text(given: [bool; 3], source: &Source) -> String {
         }
     };
     let channel_state = channel && provided;
+    // The claimant is followed to his survivor. A visitor that is still owed to somebody belongs to him already: nobody
+    // else may absorb it.
+    let claim = |claimed_by: &str, visitor: &str| {
+        let claimant = format!(
+            "(
+                select coalesce(h.superseded_by, h.visitor_id)
+                from visitor_identity.visitor as h
+                where h.account operator(pg_catalog.=) $1
+                    and h.visitor_id operator(pg_catalog.=) {claimed_by}
+            )"
+        );
+        if source.owed {
+            format!(
+                "coalesce({claimant}, (
+                    select r.to_visitor_id
+                    from visitor_identity.pending_rebind as r
+                    where r.account operator(pg_catalog.=) $1
+                        and r.visitor_id operator(pg_catalog.=) {visitor}
+                    order by r.created_at
+                    limit 1
+                ))"
+            )
+        } else {
+            format!("case when {claimed_by} is not null then {claimant} end")
+        }
+    };
+    // One row at most, found by its whole key.
+    let probe = |table: &str, columns: &str, key: String, name: &str| {
+        if source.is_many {
+            format!(
+                "left join lateral (
+                    select {columns}
+                    from visitor_identity.{table} as {name}
+                    where {key}
+                    limit 1
+                ) as {name} on true"
+            )
+        } else {
+            format!("left join visitor_identity.{table} as {name} on {key}")
+        }
+    };
     let mut owed = Vec::new();
-    if provided {
+    if provided && source.owed {
         owed.push("r.to_visitor_id operator(pg_catalog.=) p.visitor_id");
     }
-    if channel {
+    if channel && source.owed {
         owed.push("r.visitor_id operator(pg_catalog.=) c.visitor_id");
         owed.push("r.to_visitor_id operator(pg_catalog.=) c.visitor_id");
     }
-    if cookie {
+    if cookie && source.owed {
         owed.push("r.visitor_id operator(pg_catalog.=) k.visitor_id");
     }
     format!(
@@ -131,40 +187,28 @@ fn facts_text(given: [bool; 3], source: &Source) -> String {
                 from visitor_identity.pending_rebind as r
                 where r.account operator(pg_catalog.=) $1
                     and ({owed})
-            )
+            ), {number}
         from {source_from}
         {provided_join}
         {channel_join}
         {channel_state_join}
-        {cookie_join}
-        {order}",
+        {cookie_join}",
         source_from = source.from,
-        order = source.order,
+        number = source.number,
         provided_columns = pick(
             provided,
             "p.visitor_id, p.verified_at is not null",
             "null::pg_catalog.uuid, false",
         ),
         channel_column = pick(channel, "c.visitor_id", "null::pg_catalog.uuid"),
-        // The claimant is followed to his survivor. A visitor that is still owed to somebody belongs to him already:
-        // nobody else may absorb it.
         channel_columns = pick(
             channel_state,
-            "v.identified,
-            case when v.identified then null else coalesce((
-                select coalesce(h.superseded_by, h.visitor_id)
-                from visitor_identity.visitor as h
-                where h.account operator(pg_catalog.=) $1
-                    and h.visitor_id operator(pg_catalog.=) v.claimed_by
-            ), (
-                select r.to_visitor_id
-                from visitor_identity.pending_rebind as r
-                where r.account operator(pg_catalog.=) $1
-                    and r.visitor_id operator(pg_catalog.=) c.visitor_id
-                order by r.created_at
-                limit 1
-            )) end,
-            v.forgotten",
+            &format!(
+                "v.identified,
+                case when v.identified then null else {} end,
+                v.forgotten",
+                claim("v.claimed_by", "c.visitor_id"),
+            ),
             "false, null::pg_catalog.uuid, false",
         ),
         cookie_columns = pick(
@@ -175,23 +219,13 @@ fn facts_text(given: [bool; 3], source: &Source) -> String {
         ),
         cookie_claim = pick(
             cookie && provided,
-            "case
-                when coalesce(s.identified, k.identified) then null
-                else coalesce((
-                    select coalesce(h.superseded_by, h.visitor_id)
-                    from visitor_identity.visitor as h
-                    where h.account operator(pg_catalog.=) $1
-                        and h.visitor_id operator(pg_catalog.=) coalesce(s.claimed_by, k.claimed_by)
-                ), (
-                    select r.to_visitor_id
-                    from visitor_identity.pending_rebind as r
-                    where r.account operator(pg_catalog.=) $1
-                        and r.visitor_id operator(pg_catalog.=)
-                            coalesce(k.superseded_by, k.visitor_id)
-                    order by r.created_at
-                    limit 1
-                ))
-            end",
+            &format!(
+                "case when coalesce(s.identified, k.identified) then null else {} end",
+                claim(
+                    "coalesce(s.claimed_by, k.claimed_by)",
+                    "coalesce(k.superseded_by, k.visitor_id)",
+                ),
+            ),
             "null::pg_catalog.uuid",
         ),
         cookie_state = pick(
@@ -206,43 +240,53 @@ fn facts_text(given: [bool; 3], source: &Source) -> String {
         },
         provided_join = pick(
             provided,
-            &format!(
-                "left join visitor_identity.provided_identity as p
-                on p.account operator(pg_catalog.=) $1
-                and p.provided_visitor_id operator(pg_catalog.=) {}",
-                source.provided
+            &probe(
+                "provided_identity",
+                "p.visitor_id, p.verified_at",
+                format!(
+                    "p.account operator(pg_catalog.=) $1
+                    and p.provided_visitor_id operator(pg_catalog.=) {}",
+                    source.provided
+                ),
+                "p",
             ),
             "",
         ),
         channel_join = pick(
             channel,
-            &format!(
-                "left join visitor_identity.channel_identity as c
-                on c.account operator(pg_catalog.=) $1
-                and c.channel_user_id operator(pg_catalog.=) {}
-                and c.channel_type operator(pg_catalog.=) {}
-                and c.channel_id operator(pg_catalog.=) {}",
-                source.channel_user_id, source.channel_type, source.channel_id
+            &probe(
+                "channel_identity",
+                "c.visitor_id",
+                format!(
+                    "c.account operator(pg_catalog.=) $1
+                    and c.channel_user_id operator(pg_catalog.=) {}
+                    and c.channel_type operator(pg_catalog.=) {}
+                    and c.channel_id operator(pg_catalog.=) {}",
+                    source.channel_user_id, source.channel_type, source.channel_id
+                ),
+                "c",
             ),
             "",
         ),
         channel_state_join = pick(
             channel_state,
-            "left join lateral (
-                select h.identified, h.claimed_by, h.forgotten
-                from visitor_identity.visitor as h
-                where h.account operator(pg_catalog.=) $1
-                    and h.visitor_id operator(pg_catalog.=) c.visitor_id
-                limit 1
-            ) as v on true",
+            &format!(
+                "left join lateral (
+                    select h.identified, h.claimed_by, h.forgotten
+                    from visitor_identity.visitor as h
+                    where h.account operator(pg_catalog.=) $1
+                        and h.visitor_id operator(pg_catalog.=) c.visitor_id
+                        and {} is not null
+                    limit 1
+                ) as v on true",
+                source.provided
+            ),
             "",
         ),
         cookie_join = pick(
             cookie,
             &format!(
-                "left join visitor_identity.visitor as k
-                on k.account operator(pg_catalog.=) $1
-                and k.visitor_id operator(pg_catalog.=) {}
+                "{}
             left join lateral (
                 select v.visitor_id, v.identified, v.claimed_by, v.forgotten
                 from visitor_identity.visitor as v
@@ -250,7 +294,16 @@ fn facts_text(given: [bool; 3], source: &Source) -> String {
                     and v.visitor_id operator(pg_catalog.=) k.superseded_by
                 limit 1
             ) as s on true",
-                source.cookie
+                probe(
+                    "visitor",
+                    "k.superseded_by, k.visitor_id, k.identified, k.claimed_by, k.forgotten",
+                    format!(
+                        "k.account operator(pg_catalog.=) $1
+                        and k.visitor_id operator(pg_catalog.=) {}",
+                        source.cookie
+                    ),
+                    "k",
+                ),
             ),
             "",
         ),
@@ -458,7 +511,8 @@ fn all_facts(mode: Mode, account: &str, request: &Request) -> Result<Facts, Iden
     Ok(facts_in(&rows, 0))
 }
 
-/// Reads all facts about many requests in one statement; the answers are in the order of the requests.
+/// Reads all facts about many requests in one statement; the answers are in the order of the requests. They are looked up in
+/// the order of their keys: neighbours in an index are found together.
 pub fn facts_of_many(
     mode: Mode,
     account: &str,
@@ -469,20 +523,24 @@ pub fn facts_of_many(
         requests.iter().any(|request| request.channel.is_some()),
         requests.iter().any(|request| request.cookie.is_some()),
     ];
+    let mut sorted: Vec<(usize, &Request)> = requests.iter().copied().enumerate().collect();
+    sorted.sort_unstable_by(|(_, a), (_, b)| {
+        (&a.provided, user_of(a), a.cookie).cmp(&(&b.provided, user_of(b), b.cookie))
+    });
     let of_channel = |part: fn(&ChannelKey) -> &str| -> Vec<Option<&str>> {
-        requests
+        sorted
             .iter()
-            .map(|request| request.channel.as_ref().map(part))
+            .map(|(_, request)| request.channel.as_ref().map(part))
             .collect()
     };
-    let provided: Vec<Option<&str>> = requests
+    let provided: Vec<Option<&str>> = sorted
         .iter()
-        .map(|request| request.provided.as_deref())
+        .map(|(_, request)| request.provided.as_deref())
         .collect();
     let types = of_channel(|key| &key.channel_type);
     let ids = of_channel(|key| &key.channel_id);
     let users = of_channel(|key| &key.channel_user_id);
-    let cookies: Vec<Option<Uuid>> = requests.iter().map(|request| request.cookie).collect();
+    let cookies: Vec<Option<Uuid>> = sorted.iter().map(|(_, request)| request.cookie).collect();
     let values = [
         Value::Text(Some(account)),
         Value::OptionalTexts(&provided),
@@ -491,15 +549,35 @@ pub fn facts_of_many(
         Value::OptionalTexts(&users),
         Value::OptionalUuids(&cookies),
     ];
-    let rows =
-        FACTS_OF_MANY.with(|statements| statements.run(given, &MANY_REQUESTS, mode, &values))?;
+    let rows = if super::policy::is_anything_owed()? {
+        FACTS_OF_MANY_OWED
+            .with(|statements| statements.run(given, &MANY_REQUESTS_OWED, mode, &values))
+    } else {
+        FACTS_OF_MANY.with(|statements| statements.run(given, &MANY_REQUESTS, mode, &values))
+    }?;
+    let mut facts = vec![Facts::default(); requests.len()];
+    for row in 0..rows.len() {
+        let number = usize::try_from(rows.number(row, NUMBER_OF_REQUEST)).unwrap_or_default();
+        let asked = sorted.get(number.wrapping_sub(1));
+        if let Some(place) = asked.and_then(|(place, _)| facts.get_mut(*place)) {
+            *place = facts_in(&rows, row);
+        }
+    }
     if rows.len() != requests.len() {
         return Err(IdentityError::Internal(
             "facts of another number of requests than were asked for".into(),
         ));
     }
-    Ok((0..rows.len()).map(|row| facts_in(&rows, row)).collect())
+    Ok(facts)
 }
+
+fn user_of(request: &Request) -> Option<&str> {
+    let key = request.channel.as_ref();
+    key.map(|key| key.channel_user_id.as_str())
+}
+
+/// The column in which the statement for many requests says which it is, from 1.
+const NUMBER_OF_REQUEST: i32 = 12;
 
 /// The facts in a row of the statements of `facts_text`.
 fn facts_in(rows: &Rows, row: usize) -> Facts {
@@ -899,22 +977,22 @@ pub fn bind_target(
     }
 }
 
-// The same for many at once, always in the order of their keys: two of these statements meet in one order. How many rows
-// were written tells whether all of them were new.
+// The same for many at once, always in the order of their keys: two of these statements meet in one order. A key that exists
+// is an error here, which the caller catches: looking for each before it is written would cost as much as writing it. Those
+// that look something up do so by a sub-select that no plan turns into a join: a plan made while the table was small would
+// read all of it for every batch.
 statement!(
     ADOPT_MANY,
     "insert into visitor_identity.visitor (account, visitor_id, superseded_by)
     select $1, n.visitor_id, n.superseded_by
-    from rows from (pg_catalog.unnest($2), pg_catalog.unnest($3)) as n (visitor_id, superseded_by)
-    on conflict do nothing"
+    from rows from (pg_catalog.unnest($2), pg_catalog.unnest($3)) as n (visitor_id, superseded_by)"
 );
 
 statement!(
     CREATE_MANY,
     "insert into visitor_identity.visitor (account, visitor_id, identified)
     select $1, n.visitor_id, $3
-    from pg_catalog.unnest($2) as n (visitor_id)
-    on conflict do nothing"
+    from pg_catalog.unnest($2) as n (visitor_id)"
 );
 
 statement!(
@@ -922,8 +1000,7 @@ statement!(
     "insert into visitor_identity.provided_identity (account, provided_visitor_id, visitor_id)
     select $1, n.provided_visitor_id, n.visitor_id
     from rows from (pg_catalog.unnest($2), pg_catalog.unnest($3))
-        as n (provided_visitor_id, visitor_id)
-    on conflict do nothing"
+        as n (provided_visitor_id, visitor_id)"
 );
 
 statement!(
@@ -934,28 +1011,34 @@ statement!(
     from rows from (
         pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
         pg_catalog.unnest($5)
-    ) as n (channel_type, channel_id, channel_user_id, visitor_id)
-    on conflict do nothing"
+    ) as n (channel_type, channel_id, channel_user_id, visitor_id)"
 );
 
 statement!(
     EXISTING,
     "select v.visitor_id
     from pg_catalog.unnest($2) as n (visitor_id)
-    join visitor_identity.visitor as v
-        on v.account operator(pg_catalog.=) $1
-        and v.visitor_id operator(pg_catalog.=) n.visitor_id"
+    cross join lateral (
+        select h.visitor_id
+        from visitor_identity.visitor as h
+        where h.account operator(pg_catalog.=) $1
+            and h.visitor_id operator(pg_catalog.=) n.visitor_id
+        limit 1
+    ) as v"
 );
 
 statement!(
     SHARE_IDLE_MANY,
     "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten
     from pg_catalog.unnest($2) as n (visitor_id)
-    join visitor_identity.visitor as v
-        on v.account operator(pg_catalog.=) $1
-        and v.visitor_id operator(pg_catalog.=) n.visitor_id
-    order by n.visitor_id
-    for key share of v skip locked"
+    cross join lateral (
+        select h.superseded_by, h.visitor_id, h.identified, h.claimed_by, h.forgotten
+        from visitor_identity.visitor as h
+        where h.account operator(pg_catalog.=) $1
+            and h.visitor_id operator(pg_catalog.=) n.visitor_id
+        limit 1
+        for key share skip locked
+    ) as v"
 );
 
 statement!(
@@ -963,20 +1046,19 @@ statement!(
     "select n.visitor_id
     from rows from (pg_catalog.unnest($2), pg_catalog.unnest($3))
         as n (provided_visitor_id, visitor_id)
-    where not exists (
-        select
+    where not coalesce((
+        select p.visitor_id operator(pg_catalog.=) n.visitor_id
         from visitor_identity.provided_identity as p
         where p.account operator(pg_catalog.=) $1
             and p.provided_visitor_id operator(pg_catalog.=) n.provided_visitor_id
-            and p.visitor_id operator(pg_catalog.=) n.visitor_id
-    )"
+    ), false)"
 );
 
-/// Makes visitors of the ids that chat rows brought, some of them other names of a visitor. False: one of them exists.
+/// Makes visitors of the ids that chat rows brought, some of them other names of a visitor. Errors: 23505, as the next three.
 pub fn adopt_many(
     account: &str,
     adopted: &BTreeMap<Uuid, Option<Uuid>>,
-) -> Result<bool, IdentityError> {
+) -> Result<(), IdentityError> {
     let visitors: Vec<Uuid> = adopted.keys().copied().collect();
     let survivors: Vec<Option<Uuid>> = adopted.values().copied().collect();
     let values = [
@@ -984,34 +1066,38 @@ pub fn adopt_many(
         Value::Uuids(&visitors),
         Value::OptionalUuids(&survivors),
     ];
-    let rows = ADOPT_MANY.with(|statement| statement.run(Mode::Write, &values))?;
-    Ok(rows.len() == adopted.len())
+    ADOPT_MANY.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok(())
 }
 
-/// Makes new visitors. False: one of them exists.
-pub fn create_many(account: &str, visitors: &[Uuid], identified: bool) -> Result<bool, IdentityError> {
+/// Makes new visitors.
+pub fn create_many(
+    account: &str,
+    visitors: &[Uuid],
+    identified: bool,
+) -> Result<(), IdentityError> {
     let values = [
         Value::Text(Some(account)),
         Value::Uuids(visitors),
         Value::Bool(identified),
     ];
-    let rows = CREATE_MANY.with(|statement| statement.run(Mode::Write, &values))?;
-    Ok(rows.len() == visitors.len())
+    CREATE_MANY.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok(())
 }
 
-/// Binds provided ids to visitors that are ours. False: somebody else bound one first.
+/// Binds provided ids to visitors that are ours.
 pub fn bind_many_provided(
     account: &str,
     bindings: &BTreeMap<&str, Uuid>,
-) -> Result<bool, IdentityError> {
+) -> Result<(), IdentityError> {
     let (ids, visitors) = provided_arrays(bindings);
     let values = [
         Value::Text(Some(account)),
         Value::OptionalTexts(&ids),
         Value::Uuids(&visitors),
     ];
-    let rows = BIND_MANY_PROVIDED.with(|statement| statement.run(Mode::Write, &values))?;
-    Ok(rows.len() == bindings.len())
+    BIND_MANY_PROVIDED.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok(())
 }
 
 fn provided_arrays<'a>(bindings: &BTreeMap<&'a str, Uuid>) -> (Vec<Option<&'a str>>, Vec<Uuid>) {
@@ -1025,7 +1111,7 @@ fn provided_arrays<'a>(bindings: &BTreeMap<&'a str, Uuid>) -> (Vec<Option<&'a st
 pub fn bind_many_channels(
     account: &str,
     bindings: &BTreeMap<&ChannelKey, Uuid>,
-) -> Result<bool, IdentityError> {
+) -> Result<(), IdentityError> {
     let part = |part: fn(&ChannelKey) -> &str| -> Vec<Option<&str>> {
         bindings.keys().map(|key| Some(part(key))).collect()
     };
@@ -1040,15 +1126,17 @@ pub fn bind_many_channels(
         Value::OptionalTexts(&users),
         Value::Uuids(&visitors),
     ];
-    let rows = BIND_MANY_CHANNELS.with(|statement| statement.run(Mode::Write, &values))?;
-    Ok(rows.len() == bindings.len())
+    BIND_MANY_CHANNELS.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok(())
 }
 
 /// Those of the ids that are visitors' by now.
 pub fn existing(account: &str, visitors: &[Uuid]) -> Result<Vec<Uuid>, IdentityError> {
     let values = [Value::Text(Some(account)), Value::Uuids(visitors)];
     let rows = EXISTING.with(|statement| statement.run(Mode::NewestReadOnly, &values))?;
-    Ok((0..rows.len()).filter_map(|row| rows.uuid(row, 1)).collect())
+    Ok((0..rows.len())
+        .filter_map(|row| rows.uuid(row, 1))
+        .collect())
 }
 
 /// Shares the rows of many visitors, in their order and without waiting: those that somebody is changing are left out, as
@@ -1081,7 +1169,9 @@ pub fn bound_to_others(
         Value::Uuids(&visitors),
     ];
     let rows = BOUND_TO_OTHERS.with(|statement| statement.run(Mode::NewestReadOnly, &values))?;
-    Ok((0..rows.len()).filter_map(|row| rows.uuid(row, 1)).collect())
+    Ok((0..rows.len())
+        .filter_map(|row| rows.uuid(row, 1))
+        .collect())
 }
 
 /// The visitor is ours and nobody has seen it: it must not stay as an orphan.

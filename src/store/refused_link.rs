@@ -48,14 +48,15 @@ statement!(
     select $1, n.visitor_id, n.to_visitor_id, n.reason
     from rows from (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))
         as n (visitor_id, to_visitor_id, reason)
-    where not exists (
-        select
+    where (
+        select true
         from visitor_identity.refused_link as r
         where r.account operator(pg_catalog.=) $1
             and r.visitor_id operator(pg_catalog.=) n.visitor_id
             and r.to_visitor_id operator(pg_catalog.=) n.to_visitor_id
             and r.reason operator(pg_catalog.=) n.reason
-    )"
+        limit 1
+    ) is null"
 );
 
 /// The same for many logins at once: the visitor who was met, whose login it was, and the code of the reason.
