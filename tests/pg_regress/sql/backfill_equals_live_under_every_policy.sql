@@ -56,8 +56,8 @@ begin
         for n in 30..40 loop
             perform visitor_identity.resolve_visitor(null, 'telegram', (20000000 + n)::text, account => a.account);
         end loop;
-        perform visitor_identity.forget_visitor(pg_catalog.md5('many cookie 3')::uuid, a.account);
-        perform visitor_identity.forget_visitor(pg_catalog.md5('many cookie 59')::uuid, a.account);
+        perform visitor_identity.forget_visitor(pg_catalog.md5('many cookie 3')::uuid, account => a.account);
+        perform visitor_identity.forget_visitor(pg_catalog.md5('many cookie 59')::uuid, account => a.account);
     end loop;
 end
 $$;
