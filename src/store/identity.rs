@@ -270,17 +270,13 @@ fn facts_text(given: [bool; 3], source: &Source) -> String {
         ),
         channel_state_join = pick(
             channel_state,
-            &format!(
-                "left join lateral (
-                    select h.identified, h.claimed_by, h.forgotten
-                    from visitor_identity.visitor as h
-                    where h.account operator(pg_catalog.=) $1
-                        and h.visitor_id operator(pg_catalog.=) c.visitor_id
-                        and {} is not null
-                    limit 1
-                ) as v on true",
-                source.provided
-            ),
+            "left join lateral (
+                select h.identified, h.claimed_by, h.forgotten
+                from visitor_identity.visitor as h
+                where h.account operator(pg_catalog.=) $1
+                    and h.visitor_id operator(pg_catalog.=) c.visitor_id
+                limit 1
+            ) as v on true",
             "",
         ),
         cookie_join = pick(
@@ -511,36 +507,71 @@ fn all_facts(mode: Mode, account: &str, request: &Request) -> Result<Facts, Iden
     Ok(facts_in(&rows, 0))
 }
 
-/// Reads all facts about many requests in one statement; the answers are in the order of the requests. They are looked up in
-/// the order of their keys: neighbours in an index are found together.
+/// Reads all facts about many requests, one statement for those that bring the same kinds of identifiers; the answers are in
+/// the order of the requests. They are looked up in the order of their keys: neighbours in an index are found together.
 pub fn facts_of_many(
     mode: Mode,
     account: &str,
     requests: &[&Request],
 ) -> Result<Vec<Facts>, IdentityError> {
-    let given = [
-        requests.iter().any(|request| request.provided.is_some()),
-        requests.iter().any(|request| request.channel.is_some()),
-        requests.iter().any(|request| request.cookie.is_some()),
-    ];
+    let owed = super::policy::is_anything_owed()?;
     let mut sorted: Vec<(usize, &Request)> = requests.iter().copied().enumerate().collect();
     sorted.sort_unstable_by(|(_, a), (_, b)| {
-        (&a.provided, user_of(a), a.cookie).cmp(&(&b.provided, user_of(b), b.cookie))
+        let key = |request| {
+            (
+                given(request),
+                request.provided.as_deref(),
+                user_of(request),
+            )
+        };
+        (key(a), a.cookie).cmp(&(key(b), b.cookie))
     });
+    let mut facts = vec![Facts::default(); requests.len()];
+    for alike in sorted.chunk_by(|(_, a), (_, b)| given(a) == given(b)) {
+        let Some(given) = alike.first().map(|(_, request)| given(request)) else {
+            continue;
+        };
+        if given == [false; 3] {
+            continue;
+        }
+        let rows = facts_of_alike(mode, account, given, alike, owed)?;
+        for row in 0..rows.len() {
+            let number = usize::try_from(rows.number(row, NUMBER_OF_REQUEST)).unwrap_or_default();
+            let asked = alike.get(number.wrapping_sub(1));
+            if let Some(place) = asked.and_then(|(place, _)| facts.get_mut(*place)) {
+                *place = facts_in(&rows, row);
+            }
+        }
+        if rows.len() != alike.len() {
+            return Err(IdentityError::Internal(
+                "facts of another number of requests than were asked for".into(),
+            ));
+        }
+    }
+    Ok(facts)
+}
+
+fn facts_of_alike(
+    mode: Mode,
+    account: &str,
+    given: [bool; 3],
+    alike: &[(usize, &Request)],
+    owed: bool,
+) -> Result<Rows, IdentityError> {
     let of_channel = |part: fn(&ChannelKey) -> &str| -> Vec<Option<&str>> {
-        sorted
+        alike
             .iter()
             .map(|(_, request)| request.channel.as_ref().map(part))
             .collect()
     };
-    let provided: Vec<Option<&str>> = sorted
+    let provided: Vec<Option<&str>> = alike
         .iter()
         .map(|(_, request)| request.provided.as_deref())
         .collect();
     let types = of_channel(|key| &key.channel_type);
     let ids = of_channel(|key| &key.channel_id);
     let users = of_channel(|key| &key.channel_user_id);
-    let cookies: Vec<Option<Uuid>> = sorted.iter().map(|(_, request)| request.cookie).collect();
+    let cookies: Vec<Option<Uuid>> = alike.iter().map(|(_, request)| request.cookie).collect();
     let values = [
         Value::Text(Some(account)),
         Value::OptionalTexts(&provided),
@@ -549,26 +580,21 @@ pub fn facts_of_many(
         Value::OptionalTexts(&users),
         Value::OptionalUuids(&cookies),
     ];
-    let rows = if super::policy::is_anything_owed()? {
+    if owed {
         FACTS_OF_MANY_OWED
             .with(|statements| statements.run(given, &MANY_REQUESTS_OWED, mode, &values))
     } else {
         FACTS_OF_MANY.with(|statements| statements.run(given, &MANY_REQUESTS, mode, &values))
-    }?;
-    let mut facts = vec![Facts::default(); requests.len()];
-    for row in 0..rows.len() {
-        let number = usize::try_from(rows.number(row, NUMBER_OF_REQUEST)).unwrap_or_default();
-        let asked = sorted.get(number.wrapping_sub(1));
-        if let Some(place) = asked.and_then(|(place, _)| facts.get_mut(*place)) {
-            *place = facts_in(&rows, row);
-        }
     }
-    if rows.len() != requests.len() {
-        return Err(IdentityError::Internal(
-            "facts of another number of requests than were asked for".into(),
-        ));
-    }
-    Ok(facts)
+}
+
+/// Which identifiers a request brings: provided id, channel user id, cookie.
+fn given(request: &Request) -> [bool; 3] {
+    [
+        request.provided.is_some(),
+        request.channel.is_some(),
+        request.cookie.is_some(),
+    ]
 }
 
 fn user_of(request: &Request) -> Option<&str> {

@@ -94,9 +94,9 @@ select p.policy, row_number() over (order by p.policy, n) as chat_id,
     end as channel_user_id
 from many.policy as p
 cross join lateral (
-    select n, random() as kind, random() as odd, n / 900.0 as late,
-        floor(random() * 300)::integer as person
-    from generate_series(1, 900) as n
+    select n, random() as kind, random() as odd, n / 450.0 as late,
+        floor(random() * 150)::integer as person
+    from generate_series(1, 450) as n
     where p.policy is not null
 ) as chat;
 
@@ -162,7 +162,7 @@ where l.way = case l.policy when 'few chats' then 'one' else 'live' end
     and (l.visitor, l.origin) is distinct from (b.visitor, b.origin)
 order by l.policy, b.way, l.chat_id
 limit 20;
-select policy, count(*) as chats, count(distinct visitor) > 150 as "of many visitors", count(*) filter (where visitor <> origin) > 0 as "some moved"
+select policy, count(*) as chats, count(distinct visitor) > 80 as "of many visitors", count(*) filter (where visitor <> origin) > 0 as "some moved"
 from many.named
 where way = 'large'
 group by policy
