@@ -395,3 +395,7 @@ impl<'a> Planner<'a, '_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "batch_tests.rs"]
+mod tests;
