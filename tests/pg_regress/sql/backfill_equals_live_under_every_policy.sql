@@ -119,11 +119,9 @@ select 'many large ' || policy, chat_id, opened_at, visitor_id, provided_visitor
 select visitor_identity.attach_chat_table('many.one');
 select visitor_identity.attach_chat_table('many.small');
 select visitor_identity.attach_chat_table('many.large');
-set client_min_messages = notice;
 call visitor_identity.backfill_chats('many.one', 1);
 call visitor_identity.backfill_chats('many.small', 40);
 call visitor_identity.backfill_chats('many.large', 3000);
-set client_min_messages = warning;
 
 -- Visitors that nothing computes have other ids in every account: such a one is called by the first chat he has.
 create view many.chat as
