@@ -190,15 +190,15 @@ comment on column visitor_identity.pending_rebind.created_at is 'When it was lef
 create table visitor_identity.backfill_queue (
     attached regclass not null,
     position bigint not null,
-    key jsonb not null,
+    keys jsonb not null,
     constraint backfill_queue_pkey primary key (attached, position)
 );
 
 comment on table visitor_identity.backfill_queue is
 'The chats that backfill_chats has still to give their visitors, in the order in which they were opened. Empty when no backfill is under way.';
 comment on column visitor_identity.backfill_queue.attached is 'The table.';
-comment on column visitor_identity.backfill_queue.position is 'The place of the chat in the order.';
-comment on column visitor_identity.backfill_queue.key is 'The primary key of the chat, an object.';
+comment on column visitor_identity.backfill_queue.position is 'The place of the first of these chats in the order.';
+comment on column visitor_identity.backfill_queue.keys is 'The primary keys of a thousand chats or less that follow each other, an array of objects.';
 
 create table visitor_identity.attached_table (
     attached regclass not null,

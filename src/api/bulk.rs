@@ -1,55 +1,41 @@
 //! `resolve_visitors` as an SQL function: arrays in, one row a request out, a batch at a time.
 
-use super::reported;
+use super::set::{in_memory_of_its_own, Rows};
 use crate::error::IdentityError;
 use crate::resolution::RawRequest;
 use crate::settings::effective_account;
 use crate::store::bulk::{resolve_batch, Answered};
 use crate::store::spi::{from_pg, to_pg};
-use pgrx::iter::TableIterator;
+use pgrx::datum::{Array, IntoDatum};
+use pgrx::fcinfo::pg_getarg;
+use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
-use pgrx::prelude::*;
 use pgrx::PgLogLevel;
-use uuid::Uuid;
 
 /// Requests that one statement reads and one writes: enough to make the cost of a statement disappear, few enough to
 /// keep the memory of a call flat.
 const BATCH: usize = 5_000;
 
-/// The arguments of many calls, an array each; an array that was not given is NULL in every request.
-struct Requests {
-    account: String,
-    count: usize,
-    provided_visitor_ids: Vec<Option<String>>,
-    channel_types: Vec<Option<String>>,
-    channel_user_ids: Vec<Option<String>>,
-    visitor_ids: Vec<Option<Uuid>>,
-    channel_ids: Vec<Option<String>>,
+/// The arguments of many calls, an array each; an array that was not given is NULL in every request. They are read where
+/// PostgreSQL has them, so that a call takes no more memory than its arguments and one batch.
+struct Arguments<'a> {
+    provided_visitor_ids: Option<Array<'a, &'a str>>,
+    channel_types: Option<Array<'a, &'a str>>,
+    channel_user_ids: Option<Array<'a, &'a str>>,
+    visitor_ids: Option<Array<'a, pgrx::Uuid>>,
+    channel_ids: Option<Array<'a, &'a str>>,
 }
 
-impl Requests {
-    fn raw(&self, request: usize) -> RawRequest<'_> {
-        fn text(texts: &[Option<String>], request: usize) -> Option<&str> {
-            texts.get(request).and_then(Option::as_deref)
-        }
-        RawRequest {
-            provided_visitor_id: text(&self.provided_visitor_ids, request),
-            channel_type: text(&self.channel_types, request),
-            channel_user_id: text(&self.channel_user_ids, request),
-            visitor_id: self.visitor_ids.get(request).copied().flatten(),
-            channel_id: text(&self.channel_ids, request),
-            verified: false,
-        }
-    }
-
+impl<'a> Arguments<'a> {
     /// Errors: 22023 when the arrays that were given differ in length.
     fn count(&self) -> Result<usize, IdentityError> {
+        let length = |array: &Option<Array<'_, &str>>| array.as_ref().map_or(0, Array::len);
         let lengths = [
-            self.provided_visitor_ids.len(),
-            self.channel_types.len(),
-            self.channel_user_ids.len(),
-            self.visitor_ids.len(),
-            self.channel_ids.len(),
+            length(&self.provided_visitor_ids),
+            length(&self.channel_types),
+            length(&self.channel_user_ids),
+            self.visitor_ids.as_ref().map_or(0, Array::len),
+            length(&self.channel_ids),
         ];
         let count = lengths.into_iter().max().unwrap_or_default();
         if lengths
@@ -60,122 +46,116 @@ impl Requests {
         }
         Ok(count)
     }
-}
 
-fn texts(array: Option<Array<'_, String>>) -> Vec<Option<String>> {
-    array
-        .map(|array| array.iter().collect())
-        .unwrap_or_default()
-}
-
-/// The answers, worked out a batch at a time as they are fetched.
-struct Answers {
-    requests: Requests,
-    asked: usize,
-    waiting: std::vec::IntoIter<Answered>,
-    given: i64,
-}
-
-impl Answers {
-    fn ask(&mut self) -> Result<(), IdentityError> {
-        let end = self.requests.count.min(self.asked.saturating_add(BATCH));
-        let batch: Vec<RawRequest<'_>> = (self.asked..end)
-            .map(|request| self.requests.raw(request))
-            .collect();
-        let answers = resolve_batch(&self.requests.account, &batch)?;
-        self.waiting = answers.into_iter();
-        self.asked = end;
-        Ok(())
-    }
-}
-
-type Row = (
-    i64,
-    Option<pgrx::Uuid>,
-    &'static str,
-    &'static str,
-    Vec<&'static str>,
-    Option<String>,
-    Option<String>,
-);
-
-impl Iterator for Answers {
-    type Item = Row;
-
-    fn next(&mut self) -> Option<Row> {
-        if self.waiting.len() == 0 && self.asked < self.requests.count {
-            if let Err(error) = self.ask() {
-                ErrorReport::from(error).report(PgLogLevel::ERROR);
-            }
+    /// The requests, one after the other.
+    fn requests<'r>(&'r self) -> impl Iterator<Item = RawRequest<'r>> + use<'r, 'a> {
+        fn texts<'r, 'a>(
+            array: &'r Option<Array<'a, &'a str>>,
+        ) -> impl Iterator<Item = Option<&'r str>> + use<'r, 'a> {
+            array
+                .iter()
+                .flat_map(Array::iter)
+                .chain(std::iter::repeat(None))
         }
-        let answered = self.waiting.next()?;
-        self.given = self.given.saturating_add(1);
-        Some(match answered {
-            Ok(resolution) => (
-                self.given,
-                Some(to_pg(resolution.visitor_id)),
-                resolution.outcome,
-                resolution.basis,
-                resolution.notes,
-                None,
-                None,
-            ),
-            Err(error) => {
-                let (sqlstate, message) = error.sqlstate_and_message();
-                (
-                    self.given,
-                    None,
-                    "refused",
-                    "none",
-                    Vec::new(),
-                    Some(sqlstate),
-                    Some(message),
-                )
-            }
-        })
+        let visitors = self.visitor_ids.iter().flat_map(Array::iter);
+        texts(&self.provided_visitor_ids)
+            .zip(texts(&self.channel_types))
+            .zip(texts(&self.channel_user_ids))
+            .zip(visitors.chain(std::iter::repeat(None)))
+            .zip(texts(&self.channel_ids))
+            .map(
+                |((((provided, channel_type), user), visitor), channel)| RawRequest {
+                    provided_visitor_id: provided,
+                    channel_type,
+                    channel_user_id: user,
+                    visitor_id: visitor.map(from_pg),
+                    channel_id: channel,
+                    verified: false,
+                },
+            )
     }
 }
 
-#[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)]
-fn resolve_visitors(
-    provided_visitor_ids: Option<Array<'_, String>>,
-    channel_types: Option<Array<'_, String>>,
-    channel_user_ids: Option<Array<'_, String>>,
-    visitor_ids: Option<Array<'_, pgrx::Uuid>>,
-    channel_ids: Option<Array<'_, String>>,
-    account: Option<&str>,
-) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(request, i64),
-            name!(visitor_id, Option<pgrx::Uuid>),
-            name!(outcome, &'static str),
-            name!(basis, &'static str),
-            name!(notes, Vec<&'static str>),
-            name!(refused_sqlstate, Option<String>),
-            name!(refused_message, Option<String>),
-        ),
-    >,
-    ErrorReport,
-> {
-    let mut requests = Requests {
-        account: reported(effective_account(account))?,
-        count: 0,
-        provided_visitor_ids: texts(provided_visitor_ids),
-        channel_types: texts(channel_types),
-        channel_user_ids: texts(channel_user_ids),
-        visitor_ids: visitor_ids
-            .map(|ids| ids.iter().map(|id| id.map(from_pg)).collect())
-            .unwrap_or_default(),
-        channel_ids: texts(channel_ids),
+fn answer_all(
+    account: &str,
+    arguments: &Arguments<'_>,
+    rows: &mut Rows,
+) -> Result<(), IdentityError> {
+    let count = arguments.count()?;
+    let mut requests = arguments.requests().take(count);
+    let mut given = 0_i64;
+    loop {
+        let batch: Vec<RawRequest<'_>> = requests.by_ref().take(BATCH).collect();
+        if batch.is_empty() {
+            return Ok(());
+        }
+        in_memory_of_its_own(|| {
+            for answered in resolve_batch(account, &batch)? {
+                given = given.saturating_add(1);
+                put(rows, given, answered)?;
+            }
+            Ok::<(), IdentityError>(())
+        })?;
+        pgrx::check_for_interrupts!();
+    }
+}
+
+fn put(rows: &mut Rows, number: i64, answered: Answered) -> Result<(), IdentityError> {
+    match answered {
+        Ok(resolution) => rows.put([
+            number.into_datum(),
+            to_pg(resolution.visitor_id).into_datum(),
+            resolution.outcome.into_datum(),
+            resolution.basis.into_datum(),
+            resolution.notes.into_datum(),
+            None,
+            None,
+        ]),
+        Err(error) => {
+            let (sqlstate, message) = error.sqlstate_and_message();
+            rows.put([
+                number.into_datum(),
+                None,
+                "refused".into_datum(),
+                "none".into_datum(),
+                Vec::<&str>::new().into_datum(),
+                sqlstate.into_datum(),
+                message.into_datum(),
+            ])
+        }
+    }
+}
+
+#[doc(hidden)]
+#[no_mangle]
+pub extern "C" fn pg_finfo_resolve_visitors_wrapper() -> &'static pg_sys::Pg_finfo_record {
+    const RECORD: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+    &RECORD
+}
+
+/// # Safety
+/// Called by PostgreSQL, as the function that `sql/resolve.sql` declares.
+#[doc(hidden)]
+#[no_mangle]
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn resolve_visitors_wrapper(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> pg_sys::Datum {
+    // SAFETY: PostgreSQL's own call, whose arguments have the types that are declared and live through it.
+    let answered = unsafe {
+        let arguments = Arguments {
+            provided_visitor_ids: pg_getarg(fcinfo, 0),
+            channel_types: pg_getarg(fcinfo, 1),
+            channel_user_ids: pg_getarg(fcinfo, 2),
+            visitor_ids: pg_getarg(fcinfo, 3),
+            channel_ids: pg_getarg(fcinfo, 4),
+        };
+        let account: Option<&str> = pg_getarg(fcinfo, 5);
+        effective_account(account)
+            .and_then(|account| answer_all(&account, &arguments, &mut Rows::begin(fcinfo)?))
     };
-    requests.count = reported(requests.count())?;
-    Ok(TableIterator::new(Answers {
-        requests,
-        asked: 0,
-        waiting: Vec::new().into_iter(),
-        given: 0,
-    }))
+    if let Err(error) = answered {
+        ErrorReport::from(error).report(PgLogLevel::ERROR);
+    }
+    pg_sys::Datum::from(0)
 }

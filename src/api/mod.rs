@@ -14,6 +14,7 @@ mod payload;
 mod privacy;
 mod resolve;
 mod rows;
+mod set;
 mod signature;
 
 use crate::error::IdentityError;

@@ -2,11 +2,13 @@
 //! May touch: nothing but its arguments. No pgrx, no SQL, no clock.
 #![forbid(unsafe_code)]
 
+mod batch;
 mod decision;
 mod facts;
 mod policy;
 mod request;
 
+pub use batch::{plan, Asked, Obstacles, Plan, Way};
 pub use decision::{
     computed_id, decide, holder_of_computed_id, rebind_candidates, Basis, ChannelEffect, Decision,
     Effect, Holder, Note, Outcome, RefusedLink, Target,

@@ -28,7 +28,7 @@ pub struct RawRequest<'a> {
 }
 
 /// A channel user id with its scope, normalised: the key of `visitor_identity.channel_identity`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChannelKey {
     pub channel_type: String,
     pub channel_id: String,

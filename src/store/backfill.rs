@@ -4,24 +4,31 @@
 //! The queue is written once, from the rows without an origin (nothing has resolved them yet), and is emptied batch by
 //! batch, each in a transaction of its own. It is what makes a batch resumable: the origin of a row alone does not tell,
 //! because a login further up moves later chats of the same visitor, which have identifiers of their own to be looked at.
+//! And it is what makes a batch cheap: the table is read and sorted once, and then by its key only.
 
 use super::attach::{own_table, owner_of_extension, Table};
 use super::attachment::{attached_tables, key_as_json, AccountOf, AttachedTable, KeyColumn};
+use super::batch::{answer_together, ask};
+use super::policy::{custom_channels, policy};
 use super::rebind::{Moving, Reason};
 use super::resolve::{complete, prepare, prepare_plain_row, request_of_row, Prepared, Stance};
 use super::spi::{as_role, connect, is_read_only, Mode, Statement, Value};
 use super::statement;
 use crate::error::IdentityError;
-use crate::resolution::RawRequest;
+use crate::resolution::{RawRequest, Request, Way};
 use crate::settings::effective_account;
 use pgrx::pg_sys;
 use pgrx::spi::{quote_identifier, quote_literal};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use uuid::Uuid;
 
+/// Chats in one row of the queue.
+const CHATS_A_PART: usize = 1_000;
+
 statement!(
     WAITING,
-    "select pg_catalog.count(*)
+    "select coalesce(pg_catalog.sum(pg_catalog.jsonb_array_length(q.keys)), 0)::pg_catalog.int8
     from visitor_identity.backfill_queue as q
     where q.attached operator(pg_catalog.=) $1::pg_catalog.regclass::pg_catalog.oid"
 );
@@ -42,20 +49,46 @@ statement!(
     for no key update"
 );
 
+// The parts that a batch begins are taken whole, and what it leaves of the last one is put back. One part more than it
+// can fill: the first one may have been begun.
 statement!(
     TAKE,
-    "with taken as (
+    "with wanted as (
+        select q.position, pg_catalog.sum(pg_catalog.jsonb_array_length(q.keys)) over (
+            order by q.position
+            rows between unbounded preceding and 1 preceding
+        ) as before
+        from (
+            select f.position, f.keys
+            from visitor_identity.backfill_queue as f
+            where f.attached operator(pg_catalog.=) $1::pg_catalog.regclass::pg_catalog.oid
+            order by f.position
+            limit $3
+        ) as q
+    ), taken as (
         delete from visitor_identity.backfill_queue as q
+        using wanted as w
         where q.attached operator(pg_catalog.=) $1::pg_catalog.regclass::pg_catalog.oid
-            and q.position operator(pg_catalog.<) (
-                select pg_catalog.min(f.position) operator(pg_catalog.+) $2
-                from visitor_identity.backfill_queue as f
-                where f.attached operator(pg_catalog.=) $1::pg_catalog.regclass::pg_catalog.oid
-            )
-        returning q.position, q.key
+            and q.position operator(pg_catalog.=) w.position
+            and (w.before is null or w.before operator(pg_catalog.<) $2)
+        returning q.position, q.keys
+    ), chats as (
+        select k.value, pg_catalog.row_number() over (order by t.position, k.number) as number,
+            t.position operator(pg_catalog.+) k.number operator(pg_catalog.-) 1 as position
+        from taken as t
+        cross join lateral pg_catalog.jsonb_array_elements(t.keys)
+            with ordinality as k (value, number)
+    ), rest as (
+        insert into visitor_identity.backfill_queue (attached, position, keys)
+        select $1::pg_catalog.regclass, pg_catalog.min(c.position),
+            pg_catalog.jsonb_agg(c.value order by c.number)
+        from chats as c
+        where c.number operator(pg_catalog.>) $2
+        having pg_catalog.count(*) operator(pg_catalog.>) 0
     )
-    select pg_catalog.count(*), pg_catalog.jsonb_agg(t.key order by t.position)::pg_catalog.text
-    from taken as t"
+    select pg_catalog.count(*), pg_catalog.jsonb_agg(c.value order by c.number)::pg_catalog.text
+    from chats as c
+    where c.number operator(pg_catalog.<=) $2"
 );
 
 /// The table with what attaching knows of it. Errors: 42501 for another's table, 55000 for one that is not attached.
@@ -133,10 +166,15 @@ fn queue_text(
     let references = known.columns.key_references();
     order.extend(references.iter().map(|(_, reference, _)| reference.clone()));
     Ok(format!(
-        "insert into visitor_identity.backfill_queue (attached, position, key)
-        select $1::pg_catalog.regclass, pg_catalog.row_number() over (order by {order}), {key}
-        from {name} as t
-        where t.{origin} is null",
+        "insert into visitor_identity.backfill_queue (attached, position, keys)
+        select $1::pg_catalog.regclass, pg_catalog.min(n.position),
+            pg_catalog.jsonb_agg(n.key order by n.position)
+        from (
+            select pg_catalog.row_number() over (order by {order}) as position, {key} as key
+            from {name} as t
+            where t.{origin} is null
+        ) as n
+        group by (n.position operator(pg_catalog.-) 1) operator(pg_catalog./) {CHATS_A_PART}",
         order = order.join(", "),
         key = key_as_json(&references, true),
         name = table.quoted(),
@@ -156,6 +194,7 @@ pub struct Done {
 struct Row {
     key: String,
     visitor: Option<Uuid>,
+    origin: Option<Uuid>,
     account: Option<String>,
     provided: Option<String>,
     channel_type: Option<String>,
@@ -163,10 +202,29 @@ struct Row {
     channel_user: Option<String>,
 }
 
+impl Row {
+    fn raw(&self) -> RawRequest<'_> {
+        RawRequest {
+            provided_visitor_id: self.provided.as_deref(),
+            channel_type: self.channel_type.as_deref(),
+            channel_user_id: self.channel_user.as_deref(),
+            visitor_id: self.visitor,
+            channel_id: self.channel_id.as_deref(),
+            verified: false,
+        }
+    }
+
+    /// Whether it is as it would be had it arrived live and been given this visitor.
+    fn is_of(&self, visitor: Uuid) -> bool {
+        self.visitor == Some(visitor) && self.origin == Some(visitor)
+    }
+}
+
 /// The statements over a table, prepared for a batch.
 struct Statements {
     read: Statement,
     write: Statement,
+    write_many: Statement,
     visitor: Statement,
 }
 
@@ -197,7 +255,8 @@ impl Statements {
         Self {
             // Locked in the order of the queue, chat by chat, before anything is decided.
             read: Statement::over_table(format!(
-                "select k.value::pg_catalog.text, t.{visitor}::pg_catalog.uuid, {account}, {}, {}, {}, {}
+                "select k.value::pg_catalog.text, t.{visitor}::pg_catalog.uuid, {account}, {}, {}, {}, {},
+                    t.{origin}::pg_catalog.uuid
                 from pg_catalog.jsonb_array_elements($1::pg_catalog.jsonb)
                     with ordinality as k (value, number)
                 join {name} as t on {}
@@ -219,6 +278,27 @@ impl Statements {
                     )
                 returning t.{visitor} operator(pg_catalog.=) $3",
                 of_key("$1::pg_catalog.jsonb"),
+            )),
+            // Locked before, so that each is what was read. The arrays come by sub-selects, so that the planner does not
+            // see how long they are: it would rather read a table of some size as a whole, for every batch.
+            write_many: Statement::over_table(format!(
+                "with written as (
+                    update {name} as t
+                    set {visitor} = n.visitor_id, {origin} = n.visitor_id
+                    from (
+                        select w.key::pg_catalog.jsonb as key, w.visitor_id
+                        from rows from (
+                            pg_catalog.unnest((select $1)),
+                            pg_catalog.unnest((select $2))
+                        ) as w (key, visitor_id)
+                        offset 0
+                    ) as n
+                    where {}
+                    returning t.{visitor} operator(pg_catalog.=) n.visitor_id as arrived
+                )
+                select pg_catalog.count(*) filter (where w.arrived)
+                from written as w",
+                of_key("n.key"),
             )),
             visitor: Statement::over_table(format!(
                 "select t.{visitor}::pg_catalog.uuid
@@ -257,9 +337,11 @@ pub fn batch(relation: Option<pg_sys::Oid>, size: i64) -> Result<Done, IdentityE
         let extension_owner = owner_of_extension()?;
         let (table, known) = attached(relation, extension_owner)?;
         let id = Value::Oid(table.relation);
+        let parts = size / CHATS_A_PART as i64 + 2;
         let taken = as_role(extension_owner, || {
             ONE_AT_A_TIME.with(|statement| statement.run(Mode::Write, &[id]))?;
-            TAKE.with(|statement| statement.run(Mode::Write, &[id, Value::Int8(Some(size))]))
+            let values = [id, Value::Int8(Some(size)), Value::Int8(Some(parts))];
+            TAKE.with(|statement| statement.run(Mode::Write, &values))
         })?;
         let count = taken.number(0, 1);
         let Some(keys) = taken.get::<String>(0, 2) else {
@@ -271,8 +353,9 @@ pub fn batch(relation: Option<pg_sys::Oid>, size: i64) -> Result<Done, IdentityE
         let statements = Statements::new(&table, &known);
         let keys = [Value::Json(Some(&keys))];
         let rows = as_role(known.owner, || statements.read.run(Mode::Newest, &keys))?;
-        let chats: Vec<Row> = (0..rows.len())
-            .map(|row| Row {
+        let mut by_account: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+        for row in 0..rows.len() {
+            let chat = Row {
                 key: rows.get(row, 1).unwrap_or_default(),
                 visitor: rows.uuid(row, 2),
                 account: rows.get(row, 3),
@@ -280,14 +363,23 @@ pub fn batch(relation: Option<pg_sys::Oid>, size: i64) -> Result<Done, IdentityE
                 channel_type: rows.get(row, 5),
                 channel_id: rows.get(row, 6),
                 channel_user: rows.get(row, 7),
-            })
-            .collect();
-        let mut resolved = 0;
-        for chat in &chats {
-            pgrx::check_for_interrupts!();
-            if as_role(extension_owner, || adopt(&known, &statements, chat))? {
-                resolved += 1;
+                origin: rows.uuid(row, 8),
+            };
+            // Of no account, of none that is known here: it is left as it is.
+            if let Some(account) = &chat.account {
+                match by_account.get_mut(account) {
+                    Some(chats) => chats.push(chat),
+                    None => {
+                        by_account.insert(account.clone(), vec![chat]);
+                    }
+                }
             }
+        }
+        let mut resolved = 0;
+        for (account, chats) in &by_account {
+            resolved += as_role(extension_owner, || {
+                adopt_all(&known, &statements, account, chats)
+            })?;
         }
         Ok(Done {
             taken: count,
@@ -296,28 +388,49 @@ pub fn batch(relation: Option<pg_sys::Oid>, size: i64) -> Result<Done, IdentityE
     })
 }
 
-/// One chat. False: it is of no account that is known here, and is left as it is.
+/// The chats of one account, in their order; how many were given their visitor: none where the account is not known here.
+fn adopt_all(
+    known: &AttachedTable,
+    statements: &Statements,
+    account: &str,
+    chats: &[Row],
+) -> Result<i64, IdentityError> {
+    let account = effective_account(Some(account))?;
+    let policy = match policy(&account) {
+        Err(IdentityError::UnknownAccount) => return Ok(0),
+        policy => policy?,
+    };
+    let channels = custom_channels()?;
+    let requests = chats
+        .iter()
+        .map(|chat| Request::from_row(chat.raw(), &policy, &channels))
+        .collect();
+    let ways = answer_together(&policy, &ask(Mode::Write, &policy, requests)?)?;
+    let mut to_write = Vec::new();
+    let mut alone = Vec::new();
+    for (chat, way) in chats.iter().zip(&ways) {
+        match way {
+            Way::Together(visitor, _) if chat.is_of(*visitor) => {}
+            Way::Together(visitor, _) => to_write.push((chat, *visitor)),
+            Way::Alone => alone.push(chat),
+        }
+    }
+    write_many(known, statements, &to_write)?;
+    for chat in alone {
+        pgrx::check_for_interrupts!();
+        adopt(known, statements, &account, chat)?;
+    }
+    Ok(chats.len() as i64)
+}
+
+/// One chat, as if it arrived now.
 fn adopt(
     known: &AttachedTable,
     statements: &Statements,
+    account: &str,
     chat: &Row,
-) -> Result<bool, IdentityError> {
-    let Some(account) = &chat.account else {
-        return Ok(false);
-    };
-    let account = effective_account(Some(account))?;
-    let raw = RawRequest {
-        provided_visitor_id: chat.provided.as_deref(),
-        channel_type: chat.channel_type.as_deref(),
-        channel_user_id: chat.channel_user.as_deref(),
-        visitor_id: chat.visitor,
-        channel_id: chat.channel_id.as_deref(),
-        verified: false,
-    };
-    let (policy, request) = match request_of_row(&account, raw) {
-        Err(IdentityError::UnknownAccount) => return Ok(false),
-        request => request?,
-    };
+) -> Result<(), IdentityError> {
+    let (policy, request) = request_of_row(account, chat.raw())?;
     let prepared: Option<Prepared>;
     let visitor = if request.provided.is_none() && request.channel.is_none() {
         prepared = None;
@@ -330,9 +443,41 @@ fn adopt(
     };
     write(known, statements, chat, visitor)?;
     if let Some(prepared) = prepared.filter(|prepared| !prepared.is_complete()) {
-        complete(&account, &prepared, Reason::Backfill, None)?;
+        complete(account, &prepared, Reason::Backfill, None)?;
     }
-    Ok(true)
+    Ok(())
+}
+
+/// Gives chats their visitors. Nothing has changed them since they were read and locked; where a trigger of the application
+/// does so meanwhile, they are looked at one by one. Errors: as `write`.
+fn write_many(
+    known: &AttachedTable,
+    statements: &Statements,
+    chats: &[(&Row, Uuid)],
+) -> Result<(), IdentityError> {
+    if chats.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<Option<&str>> = chats
+        .iter()
+        .map(|(chat, _)| Some(chat.key.as_str()))
+        .collect();
+    let visitors: Vec<Uuid> = chats.iter().map(|(_, visitor)| *visitor).collect();
+    let values = [Value::OptionalTexts(&keys), Value::Uuids(&visitors)];
+    let moves = chats
+        .iter()
+        .map(|(chat, visitor)| (chat.visitor.unwrap_or(*visitor), *visitor));
+    let moving = Moving::among(moves);
+    let rows = as_role(known.owner, || {
+        statements.write_many.run(Mode::Newest, &values)
+    })?;
+    drop(moving);
+    if rows.number(0, 1) != chats.len() as i64 {
+        for (chat, visitor) in chats {
+            write(known, statements, chat, *visitor)?;
+        }
+    }
+    Ok(())
 }
 
 /// Gives the chat its visitor. A login of the same batch may have moved it since it was read; it is looked at again.

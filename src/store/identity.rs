@@ -11,7 +11,7 @@ use crate::resolution::{
 };
 use pgrx::datum::IntoDatum;
 use pgrx::pg_sys;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 use uuid::Uuid;
 
@@ -66,30 +66,40 @@ thread_local! {
     static FACTS: ManuallyDrop<FactStatements> = const { ManuallyDrop::new(FactStatements::none()) };
     static FACTS_OF_MANY: ManuallyDrop<FactStatements> =
         const { ManuallyDrop::new(FactStatements::none()) };
+    static FACTS_OF_MANY_OWED: ManuallyDrop<FactStatements> =
+        const { ManuallyDrop::new(FactStatements::none()) };
 }
 
 /// Where a statement for facts finds the identifiers of its request or requests. The account is $1 in both.
 struct Source {
     from: &'static str,
+    /// Whether the plan has to be kept from reading whole tables.
+    is_many: bool,
+    /// Whether rebindings that are owed are looked for.
+    owed: bool,
     provided: &'static str,
     channel_type: &'static str,
     channel_id: &'static str,
     channel_user_id: &'static str,
     cookie: &'static str,
-    order: &'static str,
+    number: &'static str,
 }
 
 const ONE_REQUEST: Source = Source {
     from: "(select) as request",
+    is_many: false,
+    owed: true,
     provided: "$2",
     channel_type: "$3",
     channel_id: "$4",
     channel_user_id: "$5",
     cookie: "$6",
-    order: "",
+    number: "1",
 };
 
 const MANY_REQUESTS: Source = Source {
+    is_many: true,
+    owed: false,
     from: "rows from (
             pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
             pg_catalog.unnest($5), pg_catalog.unnest($6)
@@ -101,7 +111,12 @@ const MANY_REQUESTS: Source = Source {
     channel_id: "q.channel_id",
     channel_user_id: "q.channel_user_id",
     cookie: "q.cookie",
-    order: "order by q.number",
+    number: "q.number",
+};
+
+const MANY_REQUESTS_OWED: Source = Source {
+    owed: true,
+    ..MANY_REQUESTS
 };
 
 // The second probe stands in a sub-select with a limit: as a plain join, a plan made while the table was small reads
@@ -116,15 +131,56 @@ fn facts_text(given: [bool; 3], source: &Source) -> String {
         }
     };
     let channel_state = channel && provided;
+    // The claimant is followed to his survivor. A visitor that is still owed to somebody belongs to him already: nobody
+    // else may absorb it.
+    let claim = |claimed_by: &str, visitor: &str| {
+        let claimant = format!(
+            "(
+                select coalesce(h.superseded_by, h.visitor_id)
+                from visitor_identity.visitor as h
+                where h.account operator(pg_catalog.=) $1
+                    and h.visitor_id operator(pg_catalog.=) {claimed_by}
+            )"
+        );
+        if source.owed {
+            format!(
+                "coalesce({claimant}, (
+                    select r.to_visitor_id
+                    from visitor_identity.pending_rebind as r
+                    where r.account operator(pg_catalog.=) $1
+                        and r.visitor_id operator(pg_catalog.=) {visitor}
+                    order by r.created_at
+                    limit 1
+                ))"
+            )
+        } else {
+            format!("case when {claimed_by} is not null then {claimant} end")
+        }
+    };
+    // One row at most, found by its whole key.
+    let probe = |table: &str, columns: &str, key: String, name: &str| {
+        if source.is_many {
+            format!(
+                "left join lateral (
+                    select {columns}
+                    from visitor_identity.{table} as {name}
+                    where {key}
+                    limit 1
+                ) as {name} on true"
+            )
+        } else {
+            format!("left join visitor_identity.{table} as {name} on {key}")
+        }
+    };
     let mut owed = Vec::new();
-    if provided {
+    if provided && source.owed {
         owed.push("r.to_visitor_id operator(pg_catalog.=) p.visitor_id");
     }
-    if channel {
+    if channel && source.owed {
         owed.push("r.visitor_id operator(pg_catalog.=) c.visitor_id");
         owed.push("r.to_visitor_id operator(pg_catalog.=) c.visitor_id");
     }
-    if cookie {
+    if cookie && source.owed {
         owed.push("r.visitor_id operator(pg_catalog.=) k.visitor_id");
     }
     format!(
@@ -135,40 +191,28 @@ fn facts_text(given: [bool; 3], source: &Source) -> String {
                 from visitor_identity.pending_rebind as r
                 where r.account operator(pg_catalog.=) $1
                     and ({owed})
-            )
+            ), {number}
         from {source_from}
         {provided_join}
         {channel_join}
         {channel_state_join}
-        {cookie_join}
-        {order}",
+        {cookie_join}",
         source_from = source.from,
-        order = source.order,
+        number = source.number,
         provided_columns = pick(
             provided,
             "p.visitor_id, p.verified_at is not null",
             "null::pg_catalog.uuid, false",
         ),
         channel_column = pick(channel, "c.visitor_id", "null::pg_catalog.uuid"),
-        // The claimant is followed to his survivor. A visitor that is still owed to somebody belongs to him already:
-        // nobody else may absorb it.
         channel_columns = pick(
             channel_state,
-            "v.identified,
-            case when v.identified then null else coalesce((
-                select coalesce(h.superseded_by, h.visitor_id)
-                from visitor_identity.visitor as h
-                where h.account operator(pg_catalog.=) $1
-                    and h.visitor_id operator(pg_catalog.=) v.claimed_by
-            ), (
-                select r.to_visitor_id
-                from visitor_identity.pending_rebind as r
-                where r.account operator(pg_catalog.=) $1
-                    and r.visitor_id operator(pg_catalog.=) c.visitor_id
-                order by r.created_at
-                limit 1
-            )) end,
-            v.forgotten",
+            &format!(
+                "v.identified,
+                case when v.identified then null else {} end,
+                v.forgotten",
+                claim("v.claimed_by", "c.visitor_id"),
+            ),
             "false, null::pg_catalog.uuid, false",
         ),
         cookie_columns = pick(
@@ -179,23 +223,13 @@ fn facts_text(given: [bool; 3], source: &Source) -> String {
         ),
         cookie_claim = pick(
             cookie && provided,
-            "case
-                when coalesce(s.identified, k.identified) then null
-                else coalesce((
-                    select coalesce(h.superseded_by, h.visitor_id)
-                    from visitor_identity.visitor as h
-                    where h.account operator(pg_catalog.=) $1
-                        and h.visitor_id operator(pg_catalog.=) coalesce(s.claimed_by, k.claimed_by)
-                ), (
-                    select r.to_visitor_id
-                    from visitor_identity.pending_rebind as r
-                    where r.account operator(pg_catalog.=) $1
-                        and r.visitor_id operator(pg_catalog.=)
-                            coalesce(k.superseded_by, k.visitor_id)
-                    order by r.created_at
-                    limit 1
-                ))
-            end",
+            &format!(
+                "case when coalesce(s.identified, k.identified) then null else {} end",
+                claim(
+                    "coalesce(s.claimed_by, k.claimed_by)",
+                    "coalesce(k.superseded_by, k.visitor_id)",
+                ),
+            ),
             "null::pg_catalog.uuid",
         ),
         cookie_state = pick(
@@ -210,23 +244,31 @@ fn facts_text(given: [bool; 3], source: &Source) -> String {
         },
         provided_join = pick(
             provided,
-            &format!(
-                "left join visitor_identity.provided_identity as p
-                on p.account operator(pg_catalog.=) $1
-                and p.provided_visitor_id operator(pg_catalog.=) {}",
-                source.provided
+            &probe(
+                "provided_identity",
+                "p.visitor_id, p.verified_at",
+                format!(
+                    "p.account operator(pg_catalog.=) $1
+                    and p.provided_visitor_id operator(pg_catalog.=) {}",
+                    source.provided
+                ),
+                "p",
             ),
             "",
         ),
         channel_join = pick(
             channel,
-            &format!(
-                "left join visitor_identity.channel_identity as c
-                on c.account operator(pg_catalog.=) $1
-                and c.channel_user_id operator(pg_catalog.=) {}
-                and c.channel_type operator(pg_catalog.=) {}
-                and c.channel_id operator(pg_catalog.=) {}",
-                source.channel_user_id, source.channel_type, source.channel_id
+            &probe(
+                "channel_identity",
+                "c.visitor_id",
+                format!(
+                    "c.account operator(pg_catalog.=) $1
+                    and c.channel_user_id operator(pg_catalog.=) {}
+                    and c.channel_type operator(pg_catalog.=) {}
+                    and c.channel_id operator(pg_catalog.=) {}",
+                    source.channel_user_id, source.channel_type, source.channel_id
+                ),
+                "c",
             ),
             "",
         ),
@@ -244,9 +286,7 @@ fn facts_text(given: [bool; 3], source: &Source) -> String {
         cookie_join = pick(
             cookie,
             &format!(
-                "left join visitor_identity.visitor as k
-                on k.account operator(pg_catalog.=) $1
-                and k.visitor_id operator(pg_catalog.=) {}
+                "{}
             left join lateral (
                 select v.visitor_id, v.identified, v.claimed_by, v.forgotten
                 from visitor_identity.visitor as v
@@ -254,7 +294,16 @@ fn facts_text(given: [bool; 3], source: &Source) -> String {
                     and v.visitor_id operator(pg_catalog.=) k.superseded_by
                 limit 1
             ) as s on true",
-                source.cookie
+                probe(
+                    "visitor",
+                    "k.superseded_by, k.visitor_id, k.identified, k.claimed_by, k.forgotten",
+                    format!(
+                        "k.account operator(pg_catalog.=) $1
+                        and k.visitor_id operator(pg_catalog.=) {}",
+                        source.cookie
+                    ),
+                    "k",
+                ),
             ),
             "",
         ),
@@ -557,31 +606,71 @@ fn all_facts(mode: Mode, account: &str, request: &Request) -> Result<Facts, Iden
     Ok(facts_in(&rows, 0))
 }
 
-/// Reads all facts about many requests in one statement; the answers are in the order of the requests.
+/// Reads all facts about many requests, one statement for those that bring the same kinds of identifiers; the answers are in
+/// the order of the requests. They are looked up in the order of their keys: neighbours in an index are found together.
 pub fn facts_of_many(
     mode: Mode,
     account: &str,
     requests: &[&Request],
 ) -> Result<Vec<Facts>, IdentityError> {
-    let given = [
-        requests.iter().any(|request| request.provided.is_some()),
-        requests.iter().any(|request| request.channel.is_some()),
-        requests.iter().any(|request| request.cookie.is_some()),
-    ];
+    let owed = super::policy::is_anything_owed()?;
+    let mut sorted: Vec<(usize, &Request)> = requests.iter().copied().enumerate().collect();
+    sorted.sort_unstable_by(|(_, a), (_, b)| {
+        let key = |request| {
+            (
+                given(request),
+                request.provided.as_deref(),
+                user_of(request),
+            )
+        };
+        (key(a), a.cookie).cmp(&(key(b), b.cookie))
+    });
+    let mut facts = vec![Facts::default(); requests.len()];
+    for alike in sorted.chunk_by(|(_, a), (_, b)| given(a) == given(b)) {
+        let Some(given) = alike.first().map(|(_, request)| given(request)) else {
+            continue;
+        };
+        if given == [false; 3] {
+            continue;
+        }
+        let rows = facts_of_alike(mode, account, given, alike, owed)?;
+        for row in 0..rows.len() {
+            let number = usize::try_from(rows.number(row, NUMBER_OF_REQUEST)).unwrap_or_default();
+            let asked = alike.get(number.wrapping_sub(1));
+            if let Some(place) = asked.and_then(|(place, _)| facts.get_mut(*place)) {
+                *place = facts_in(&rows, row);
+            }
+        }
+        if rows.len() != alike.len() {
+            return Err(IdentityError::Internal(
+                "facts of another number of requests than were asked for".into(),
+            ));
+        }
+    }
+    Ok(facts)
+}
+
+fn facts_of_alike(
+    mode: Mode,
+    account: &str,
+    given: [bool; 3],
+    alike: &[(usize, &Request)],
+    owed: bool,
+) -> Result<Rows, IdentityError> {
     let of_channel = |part: fn(&ChannelKey) -> &str| -> Vec<Option<&str>> {
-        requests
+        alike
             .iter()
-            .map(|request| request.channel.as_ref().map(part))
+            .map(|(_, request)| request.channel.as_ref().map(part))
             .collect()
     };
-    let provided: Vec<Option<&str>> = requests
+    let provided: Vec<Option<&str>> = alike
         .iter()
-        .map(|request| request.provided.as_deref())
+        .map(|(_, request)| request.provided.as_deref())
         .collect();
     let types = of_channel(|key| &key.channel_type);
     let ids = of_channel(|key| &key.channel_id);
     let users = of_channel(|key| &key.channel_user_id);
-    let cookies: Vec<Option<Uuid>> = requests.iter().map(|request| request.cookie).collect();
+    let cookies: Vec<Option<Uuid>> = alike.iter().map(|(_, request)| request.cookie).collect();
     let values = [
         Value::Text(Some(account)),
         Value::OptionalTexts(&provided),
@@ -590,15 +679,30 @@ pub fn facts_of_many(
         Value::OptionalTexts(&users),
         Value::OptionalUuids(&cookies),
     ];
-    let rows =
-        FACTS_OF_MANY.with(|statements| statements.run(given, &MANY_REQUESTS, mode, &values))?;
-    if rows.len() != requests.len() {
-        return Err(IdentityError::Internal(
-            "facts of another number of requests than were asked for".into(),
-        ));
+    if owed {
+        FACTS_OF_MANY_OWED
+            .with(|statements| statements.run(given, &MANY_REQUESTS_OWED, mode, &values))
+    } else {
+        FACTS_OF_MANY.with(|statements| statements.run(given, &MANY_REQUESTS, mode, &values))
     }
-    Ok((0..rows.len()).map(|row| facts_in(&rows, row)).collect())
 }
+
+/// Which identifiers a request brings: provided id, channel user id, cookie.
+fn given(request: &Request) -> [bool; 3] {
+    [
+        request.provided.is_some(),
+        request.channel.is_some(),
+        request.cookie.is_some(),
+    ]
+}
+
+fn user_of(request: &Request) -> Option<&str> {
+    let key = request.channel.as_ref();
+    key.map(|key| key.channel_user_id.as_str())
+}
+
+/// The column in which the statement for many requests says which it is, from 1.
+const NUMBER_OF_REQUEST: i32 = 12;
 
 /// The facts in a row of the statements of `facts_text`.
 fn facts_in(rows: &Rows, row: usize) -> Facts {
@@ -1054,109 +1158,148 @@ pub fn bind_target(
     }
 }
 
-// The same for many identifiers that one statement can bind, in the order of their ids: two of these statements meet in
-// one order.
+// The same for many at once, always in the order of their keys: two of these statements meet in one order. A key that exists
+// is an error here, which the caller catches: looking for each before it is written would cost as much as writing it. Those
+// that look something up do so by a sub-select that no plan turns into a join: a plan made while the table was small would
+// read all of it for every batch.
 statement!(
-    FIRST_SIGHTS_PROVIDED,
-    "with n as (
-        select q.provided_visitor_id, q.visitor_id
-        from rows from (pg_catalog.unnest($2), pg_catalog.unnest($3))
-            as q (provided_visitor_id, visitor_id)
-    ), v as (
-        insert into visitor_identity.visitor (account, visitor_id, identified)
-        select $1, n.visitor_id, true
-        from n
-        order by n.visitor_id
-        on conflict do nothing
-        returning visitor_id
-    ), i as (
-        insert into visitor_identity.provided_identity (account, provided_visitor_id, visitor_id)
-        select $1, n.provided_visitor_id, n.visitor_id
-        from n
-        join v on v.visitor_id operator(pg_catalog.=) n.visitor_id
-        order by n.visitor_id
-        on conflict do nothing
-        returning visitor_id
-    )
-    select v.visitor_id, i.visitor_id is not null
-    from v
-    left join i on i.visitor_id operator(pg_catalog.=) v.visitor_id"
+    ADOPT_MANY,
+    "insert into visitor_identity.visitor (account, visitor_id, superseded_by)
+    select $1, n.visitor_id, n.superseded_by
+    from rows from (pg_catalog.unnest($2), pg_catalog.unnest($3)) as n (visitor_id, superseded_by)"
 );
 
 statement!(
-    FIRST_SIGHTS_CHANNEL,
-    "with n as (
-        select q.channel_type, q.channel_id, q.channel_user_id, q.visitor_id
-        from rows from (
-            pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
-            pg_catalog.unnest($5)
-        ) as q (channel_type, channel_id, channel_user_id, visitor_id)
-    ), v as (
-        insert into visitor_identity.visitor (account, visitor_id)
-        select $1, n.visitor_id
-        from n
-        order by n.visitor_id
-        on conflict do nothing
-        returning visitor_id
-    ), i as (
-        insert into visitor_identity.channel_identity
-            (account, channel_type, channel_id, channel_user_id, visitor_id)
-        select $1, n.channel_type, n.channel_id, n.channel_user_id, n.visitor_id
-        from n
-        join v on v.visitor_id operator(pg_catalog.=) n.visitor_id
-        order by n.visitor_id
-        on conflict do nothing
-        returning visitor_id
-    )
-    select v.visitor_id, i.visitor_id is not null
-    from v
-    left join i on i.visitor_id operator(pg_catalog.=) v.visitor_id"
+    CREATE_MANY,
+    "insert into visitor_identity.visitor (account, visitor_id, identified)
+    select $1, n.visitor_id, $3
+    from pg_catalog.unnest($2) as n (visitor_id)"
 );
 
 statement!(
-    INSERT_VISITORS,
-    "insert into visitor_identity.visitor (account, visitor_id)
-    select $1, n.visitor_id
+    BIND_MANY_PROVIDED,
+    "insert into visitor_identity.provided_identity (account, provided_visitor_id, visitor_id)
+    select $1, n.provided_visitor_id, n.visitor_id
+    from rows from (pg_catalog.unnest($2), pg_catalog.unnest($3))
+        as n (provided_visitor_id, visitor_id)"
+);
+
+statement!(
+    BIND_MANY_CHANNELS,
+    "insert into visitor_identity.channel_identity
+        (account, channel_type, channel_id, channel_user_id, visitor_id)
+    select $1, n.channel_type, n.channel_id, n.channel_user_id, n.visitor_id
+    from rows from (
+        pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
+        pg_catalog.unnest($5)
+    ) as n (channel_type, channel_id, channel_user_id, visitor_id)"
+);
+
+statement!(
+    EXISTING,
+    "select v.visitor_id
     from pg_catalog.unnest($2) as n (visitor_id)
-    on conflict do nothing"
+    cross join lateral (
+        select h.visitor_id
+        from visitor_identity.visitor as h
+        where h.account operator(pg_catalog.=) $1
+            and h.visitor_id operator(pg_catalog.=) n.visitor_id
+        limit 1
+    ) as v"
 );
 
-/// Makes new random visitors.
-pub fn insert_visitors(account: &str, visitors: &[Uuid]) -> Result<(), IdentityError> {
-    let values = [Value::Text(Some(account)), Value::Uuids(visitors)];
-    INSERT_VISITORS.with(|statement| statement.run(Mode::Write, &values))?;
+statement!(
+    SHARE_IDLE_MANY,
+    "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten
+    from pg_catalog.unnest($2) as n (visitor_id)
+    cross join lateral (
+        select h.superseded_by, h.visitor_id, h.identified, h.claimed_by, h.forgotten
+        from visitor_identity.visitor as h
+        where h.account operator(pg_catalog.=) $1
+            and h.visitor_id operator(pg_catalog.=) n.visitor_id
+        limit 1
+        for key share skip locked
+    ) as v"
+);
+
+statement!(
+    BOUND_TO_OTHERS,
+    "select n.visitor_id
+    from rows from (pg_catalog.unnest($2), pg_catalog.unnest($3))
+        as n (provided_visitor_id, visitor_id)
+    where not coalesce((
+        select p.visitor_id operator(pg_catalog.=) n.visitor_id
+        from visitor_identity.provided_identity as p
+        where p.account operator(pg_catalog.=) $1
+            and p.provided_visitor_id operator(pg_catalog.=) n.provided_visitor_id
+    ), false)"
+);
+
+/// Makes visitors of the ids that chat rows brought, some of them other names of a visitor. Errors: 23505, as the next three.
+pub fn adopt_many(
+    account: &str,
+    adopted: &BTreeMap<Uuid, Option<Uuid>>,
+) -> Result<(), IdentityError> {
+    let visitors: Vec<Uuid> = adopted.keys().copied().collect();
+    let survivors: Vec<Option<Uuid>> = adopted.values().copied().collect();
+    let values = [
+        Value::Text(Some(account)),
+        Value::Uuids(&visitors),
+        Value::OptionalUuids(&survivors),
+    ];
+    ADOPT_MANY.with(|statement| statement.run(Mode::Write, &values))?;
     Ok(())
 }
 
-/// Binds provided ids that nobody has seen to the ids computed from them, and tells which it has bound. Those that it
-/// has not were bound meanwhile, or their computed id has a holder.
-pub fn first_sights_of_provided(
+/// Makes new visitors.
+pub fn create_many(
     account: &str,
-    new: &BTreeMap<Uuid, &str>,
-) -> Result<HashSet<Uuid>, IdentityError> {
-    let ids: Vec<Option<&str>> = new.values().copied().map(Some).collect();
-    let visitors: Vec<Uuid> = new.keys().copied().collect();
+    visitors: &[Uuid],
+    identified: bool,
+) -> Result<(), IdentityError> {
+    let values = [
+        Value::Text(Some(account)),
+        Value::Uuids(visitors),
+        Value::Bool(identified),
+    ];
+    CREATE_MANY.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok(())
+}
+
+/// Binds provided ids to visitors that are ours.
+pub fn bind_many_provided(
+    account: &str,
+    bindings: &BTreeMap<&str, Uuid>,
+) -> Result<(), IdentityError> {
+    let (ids, visitors) = provided_arrays(bindings);
     let values = [
         Value::Text(Some(account)),
         Value::OptionalTexts(&ids),
         Value::Uuids(&visitors),
     ];
-    let rows = FIRST_SIGHTS_PROVIDED.with(|statement| statement.run(Mode::Write, &values))?;
-    bound_of(account, &rows)
+    BIND_MANY_PROVIDED.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok(())
 }
 
-/// The same for channel user ids.
-pub fn first_sights_of_channels(
+fn provided_arrays<'a>(bindings: &BTreeMap<&'a str, Uuid>) -> (Vec<Option<&'a str>>, Vec<Uuid>) {
+    (
+        bindings.keys().copied().map(Some).collect(),
+        bindings.values().copied().collect(),
+    )
+}
+
+/// The same for channel user ids; the visitors are ours or locked.
+pub fn bind_many_channels(
     account: &str,
-    new: &BTreeMap<Uuid, &ChannelKey>,
-) -> Result<HashSet<Uuid>, IdentityError> {
+    bindings: &BTreeMap<&ChannelKey, Uuid>,
+) -> Result<(), IdentityError> {
     let part = |part: fn(&ChannelKey) -> &str| -> Vec<Option<&str>> {
-        new.values().map(|key| Some(part(key))).collect()
+        bindings.keys().map(|key| Some(part(key))).collect()
     };
     let types = part(|key| &key.channel_type);
     let ids = part(|key| &key.channel_id);
     let users = part(|key| &key.channel_user_id);
-    let visitors: Vec<Uuid> = new.keys().copied().collect();
+    let visitors: Vec<Uuid> = bindings.values().copied().collect();
     let values = [
         Value::Text(Some(account)),
         Value::OptionalTexts(&types),
@@ -1164,25 +1307,52 @@ pub fn first_sights_of_channels(
         Value::OptionalTexts(&users),
         Value::Uuids(&visitors),
     ];
-    let rows = FIRST_SIGHTS_CHANNEL.with(|statement| statement.run(Mode::Write, &values))?;
-    bound_of(account, &rows)
+    BIND_MANY_CHANNELS.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok(())
 }
 
-fn bound_of(account: &str, rows: &Rows) -> Result<HashSet<Uuid>, IdentityError> {
-    let mut bound = HashSet::new();
-    let mut orphans = Vec::new();
-    for row in 0..rows.len() {
-        match rows.uuid(row, 1) {
-            Some(visitor) if rows.truth(row, 2) => {
-                bound.insert(visitor);
-            }
-            orphan => orphans.extend(orphan),
-        }
-    }
-    for orphan in orphans {
-        delete_own_visitor(account, orphan)?;
-    }
-    Ok(bound)
+/// Those of the ids that are visitors' by now.
+pub fn existing(account: &str, visitors: &[Uuid]) -> Result<Vec<Uuid>, IdentityError> {
+    let values = [Value::Text(Some(account)), Value::Uuids(visitors)];
+    let rows = EXISTING.with(|statement| statement.run(Mode::NewestReadOnly, &values))?;
+    Ok((0..rows.len())
+        .filter_map(|row| rows.uuid(row, 1))
+        .collect())
+}
+
+/// Shares the rows of many visitors, in their order and without waiting: those that somebody is changing are left out, as
+/// those are that do not exist.
+pub fn share_idle_many(
+    account: &str,
+    visitors: &[Uuid],
+) -> Result<Vec<LockedVisitor>, IdentityError> {
+    let values = [Value::Text(Some(account)), Value::Uuids(visitors)];
+    let rows = SHARE_IDLE_MANY.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok((0..rows.len())
+        .filter_map(|row| {
+            visitor_in(&rows, row, 2).map(|visitor| LockedVisitor {
+                superseded_by: rows.uuid(row, 1),
+                visitor,
+            })
+        })
+        .collect())
+}
+
+/// The visitors of those of the bindings that stand no more. As `still_bound`, for many.
+pub fn bound_to_others(
+    account: &str,
+    bindings: &BTreeMap<&str, Uuid>,
+) -> Result<Vec<Uuid>, IdentityError> {
+    let (ids, visitors) = provided_arrays(bindings);
+    let values = [
+        Value::Text(Some(account)),
+        Value::OptionalTexts(&ids),
+        Value::Uuids(&visitors),
+    ];
+    let rows = BOUND_TO_OTHERS.with(|statement| statement.run(Mode::NewestReadOnly, &values))?;
+    Ok((0..rows.len())
+        .filter_map(|row| rows.uuid(row, 1))
+        .collect())
 }
 
 /// The visitor is ours and nobody has seen it: it must not stay as an orphan.

@@ -5,6 +5,7 @@ pub mod attach;
 pub mod attach_visitor;
 pub mod attachment;
 pub mod backfill;
+pub mod batch;
 pub mod bulk;
 pub mod clash;
 pub mod device;

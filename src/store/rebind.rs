@@ -13,6 +13,7 @@ use super::statement;
 use crate::error::IdentityError;
 use pgrx::pg_sys;
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::rc::Rc;
 use uuid::Uuid;
 
@@ -59,9 +60,11 @@ pub enum Absorbed {
 const MOST_ATTEMPTS: usize = 5;
 
 /// A change of rows that this extension is making.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Move {
     Between(Uuid, Uuid),
+    /// Many rows of a backfill: every pair of the visitor before and after.
+    Among(HashSet<(Uuid, Uuid)>),
     /// The rows stay with their visitor, whoever that is.
     InPlace,
 }
@@ -74,6 +77,7 @@ thread_local! {
 pub fn is_moving(from: Uuid, to: Uuid) -> bool {
     MOVES.with(|moves| match moves.borrow().last() {
         Some(Move::Between(left, reached)) => (*left, *reached) == (from, to),
+        Some(Move::Among(pairs)) => pairs.contains(&(from, to)),
         Some(Move::InPlace) => from == to,
         None => false,
     })
@@ -85,6 +89,11 @@ pub struct Moving;
 impl Moving {
     pub fn begin(from: Uuid, to: Uuid) -> Self {
         Self::of(Move::Between(from, to))
+    }
+
+    /// The same for many rows, each pair the visitor before and after.
+    pub fn among(pairs: impl Iterator<Item = (Uuid, Uuid)>) -> Self {
+        Self::of(Move::Among(pairs.collect()))
     }
 
     /// The same for changes that leave a row with its visitor.

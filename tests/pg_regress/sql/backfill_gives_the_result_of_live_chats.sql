@@ -137,7 +137,7 @@ insert into backfill.history (account, chat_id, opened_at, provided_visitor_id) 
 -- One that was in the queue is deleted, one logs in before its turn.
 delete from backfill.history where chat_id = 18;
 update backfill.history set provided_visitor_id = 'r 100' where chat_id = 20;
-select count(*) as waiting, min(position), max(position) from visitor_identity.backfill_queue;
+select sum(jsonb_array_length(keys)) as waiting, min(position) as next from visitor_identity.backfill_queue;
 select visitor_identity.backfill_begin('backfill.history');
 set client_min_messages = notice;
 call visitor_identity.backfill_chats('backfill.history', 3);
