@@ -6,7 +6,7 @@
 
 use super::policy::policy;
 use super::resolve::{facts_of_plain_row, resolve};
-use super::spi::{connect, is_read_only, Mode, Value};
+use super::spi::{connect, is_read_only, look_anew, Mode, Value};
 use super::statement;
 use crate::error::IdentityError;
 use crate::identifier::{self, Text};
@@ -168,6 +168,7 @@ pub fn authorize(
         if is_read_only() || keep(account, visitor, visitor_id)? {
             return Ok(visitor_id);
         }
+        look_anew();
     }
     Err(IdentityError::Serialization)
 }

@@ -408,6 +408,16 @@ fn open_connection() -> Result<(), IdentityError> {
     }
 }
 
+/// Makes the next read in `Mode::OwnWork` take a new snapshot: after waiting for another transaction, whose work the
+/// caller's own snapshot does not show.
+pub fn look_anew() {
+    // SAFETY: inside a transaction that may write; a command id is used up as by a statement that writes.
+    unsafe {
+        pg_sys::GetCurrentCommandId(true);
+        pg_sys::CommandCounterIncrement();
+    }
+}
+
 /// Whether the database may have distributed tables.
 pub fn is_citus_installed() -> bool {
     // SAFETY: inside a transaction; the name is a constant.
@@ -543,6 +553,8 @@ fn in_subtransaction<R>(
     unique_violation_is_none: bool,
     body: impl FnOnce() -> Result<Option<R>, IdentityError>,
 ) -> Result<Option<R>, IdentityError> {
+    // The connection is the caller's: one that is opened inside would be gone with the subtransaction.
+    open_connection()?;
     // SAFETY: reads of backend state, to be put back as PL/pgSQL does around a block with EXCEPTION.
     let (context, owner) = unsafe { (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner) };
     // SAFETY: begins a subtransaction, which exactly one of the two below ends.
