@@ -26,9 +26,9 @@ test: ## every test (LAYER=lint|unit|regress|isolation|extra|clients, TESTS="nam
 	@scripts/test
 
 # Handed on as arguments, because SECONDS in a shell's environment is something else.
-torture: install ## everything at once, held against a model (CLIENTS= SECONDS= SEED= PHASE= TABLES= CRASH=1)
+torture: install ## everything at once, held against a model (CLIENTS= SECONDS= SEED= PHASE= TABLES= PARTITIONS= CRASH=1)
 	@env -u PGHOST tests/torture/torture $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(SECONDS),--seconds $(SECONDS)) \
-		$(if $(SEED),--seed $(SEED)) $(if $(PHASE),--phase $(PHASE)) $(if $(TABLES),--tables $(TABLES)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(PARTITIONS),--partitions $(PARTITIONS)) $(if $(PHASE),--phase $(PHASE)) $(if $(TABLES),--tables $(TABLES)) \
 		$(if $(filter 1,$(CRASH)),--crash)
 
 fuzz: ## arbitrary input for every parser (CASES= SEED= TARGETS="name …" GUIDED=1 FOR=seconds SANITIZE=1)

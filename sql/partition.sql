@@ -97,6 +97,8 @@ declare
     identity_tables constant regclass[] := array[
         'visitor_identity.visitor', 'visitor_identity.provided_identity', 'visitor_identity.channel_identity'
     ];
+    -- With their partitions, if they have some.
+    relations oid[];
     views text[];
     divided record;
     statement text;
@@ -126,13 +128,22 @@ begin
     end if;
     lock table visitor_identity.visitor, visitor_identity.provided_identity, visitor_identity.channel_identity
     in access exclusive mode;
+    select array_agg(r.relation)
+    into relations
+    from unnest(identity_tables) as t (identity_table)
+    cross join lateral (
+        select t.identity_table::oid
+        union
+        select p.relid
+        from pg_partition_tree(t.identity_table) as p
+    ) as r (relation);
     if exists (
             select
             from pg_trigger
-            where tgrelid = any (identity_tables) and not tgisinternal
+            where tgrelid = any (relations) and not tgisinternal
         )
-        or exists (select from pg_publication_rel where prrelid = any (identity_tables))
-        or exists (select from pg_statistic_ext where stxrelid = any (identity_tables))
+        or exists (select from pg_publication_rel where prrelid = any (relations))
+        or exists (select from pg_statistic_ext where stxrelid = any (relations))
     then
         raise exception 'something was added to the identity tables that would be lost'
             using errcode = '55000',

@@ -111,6 +111,11 @@ class Run:
             connection.execute(f"create database {self.arguments.database}")
         with self.connect() as connection:
             connection.execute(SCHEMA)
+            if self.arguments.partitions:
+                connection.execute(
+                    "select visitor_identity.partition_identity_tables(%s)",
+                    (self.arguments.partitions,),
+                )
             for account, namespace in NAMESPACES.items():
                 connection.execute(
                     "insert into visitor_identity.account (account, namespace) values (%s, %s)",
@@ -416,6 +421,9 @@ def arguments():
         default=[],
         choices=(*SINGLE, *SEVERAL, "computed_cookie"),
         help="kinds to leave out; computed_cookie: the browser that holds the id computed from a provided id",
+    )
+    parser.add_argument(
+        "--partitions", type=int, default=0, help="divide the identity tables into so many partitions"
     )
     parser.add_argument("--crash", action="store_true", help="kill the server again and again")
     parser.add_argument(
