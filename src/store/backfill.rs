@@ -19,7 +19,7 @@ use crate::resolution::{RawRequest, Request, Way};
 use crate::settings::effective_account;
 use pgrx::pg_sys;
 use pgrx::spi::{quote_identifier, quote_literal};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 use uuid::Uuid;
 
@@ -190,6 +190,18 @@ pub struct Done {
     pub resolved: i64,
 }
 
+// A whole visitor, by a login or by order; not by the backfill, which moves chats further down before their turn.
+statement!(
+    MOVED_LIVE,
+    "select distinct r.from_visitor_id
+    from visitor_identity.rebind as r
+    where r.account operator(pg_catalog.=) $1
+        and r.from_visitor_id operator(pg_catalog.=) any ($2)
+        and r.kind operator(pg_catalog.<>) 'chat'
+        and r.reason operator(pg_catalog.<>) 'backfill_chats'
+        and r.undone_at is null"
+);
+
 /// One chat as it stands.
 struct Row {
     key: String,
@@ -214,9 +226,11 @@ impl Row {
         }
     }
 
-    /// Whether it is as it would be had it arrived live and been given this visitor.
-    fn is_of(&self, visitor: Uuid) -> bool {
-        self.visitor == Some(visitor) && self.origin == Some(visitor)
+    /// Whether it is as it should be, this being its visitor: as if it had arrived live, or where a login took it that was
+    /// no part of the backfill. Its origin then is what the log says and what an undo goes by.
+    fn is_of(&self, visitor: Uuid, moved_live: &HashSet<Uuid>) -> bool {
+        let is_settled = |origin: Uuid| origin == visitor || moved_live.contains(&origin);
+        self.visitor == Some(visitor) && self.origin.is_some_and(is_settled)
     }
 }
 
@@ -406,11 +420,12 @@ fn adopt_all(
         .map(|chat| Request::from_row(chat.raw(), &policy, &channels))
         .collect();
     let ways = answer_together(&policy, &ask(Mode::Write, &policy, requests)?)?;
+    let moved_live = moved_live(&account, chats)?;
     let mut to_write = Vec::new();
     let mut alone = Vec::new();
     for (chat, way) in chats.iter().zip(&ways) {
         match way {
-            Way::Together(visitor, _) if chat.is_of(*visitor) => {}
+            Way::Together(visitor, _) if chat.is_of(*visitor, &moved_live) => {}
             Way::Together(visitor, _) => to_write.push((chat, *visitor)),
             Way::Alone => alone.push(chat),
         }
@@ -418,9 +433,26 @@ fn adopt_all(
     write_many(known, statements, &to_write)?;
     for chat in alone {
         pgrx::check_for_interrupts!();
-        adopt(known, statements, &account, chat)?;
+        adopt(known, statements, &account, chat, &moved_live)?;
     }
     Ok(chats.len() as i64)
+}
+
+/// Of the visitors from whom chats came, those whom a login outside of the backfill has moved.
+fn moved_live(account: &str, chats: &[Row]) -> Result<HashSet<Uuid>, IdentityError> {
+    let left: Vec<Uuid> = chats
+        .iter()
+        .filter(|chat| chat.origin != chat.visitor)
+        .filter_map(|chat| chat.origin)
+        .collect();
+    if left.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let values = [Value::Text(Some(account)), Value::Uuids(&left)];
+    let rows = MOVED_LIVE.with(|statement| statement.run(Mode::Write, &values))?;
+    Ok((0..rows.len())
+        .filter_map(|row| rows.uuid(row, 1))
+        .collect())
 }
 
 /// One chat, as if it arrived now.
@@ -429,6 +461,7 @@ fn adopt(
     statements: &Statements,
     account: &str,
     chat: &Row,
+    moved_live: &HashSet<Uuid>,
 ) -> Result<(), IdentityError> {
     let (policy, request) = request_of_row(account, chat.raw())?;
     let prepared: Option<Prepared>;
@@ -441,7 +474,9 @@ fn adopt(
         prepared = Some(ready);
         visitor
     };
-    write(known, statements, chat, visitor)?;
+    if !chat.is_of(visitor, moved_live) {
+        write(known, statements, chat, visitor)?;
+    }
     if let Some(prepared) = prepared.filter(|prepared| !prepared.is_complete()) {
         complete(account, &prepared, Reason::Backfill, None)?;
     }
