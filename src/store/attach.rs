@@ -3,6 +3,8 @@
 //! May touch: the catalog, `attached_table`, and the table, its triggers and views, with the rights of its owner.
 
 use super::clash::OnClash;
+use super::distribute::{check_attachable, list_attached};
+use super::distributed::is_distributed;
 use super::policy::policy;
 use super::spi::{as_role, connect, current_user, is_read_only, Mode, Rows, Statement, Value};
 use super::statement;
@@ -376,6 +378,7 @@ pub fn attach(
     connect(|| {
         let (extension_owner, table) = table_to_attach(relation)?;
         let attachment = check(&table, names, closed_when, fixed_account)?;
+        check_attachable(table.relation, attachment.account)?;
         as_role(extension_owner, || {
             policy_exists(attachment.fixed_account.as_deref())?;
             grant_to_owner(
@@ -396,7 +399,9 @@ pub fn attach(
                     quote_identifier(&attachment.origin)
                 ))?;
             }
-            create_triggers(&attachment)?;
+            if !is_distributed()? {
+                create_triggers(&attachment)?;
+            }
             create_views(&attachment)
         })?;
         as_role(extension_owner, || remember(&attachment, &views))?;
@@ -1059,7 +1064,7 @@ fn remember(attachment: &Attachment<'_>, views: &Views) -> Result<(), IdentityEr
 fn remember_values(values: &[Value<'_>]) -> Result<(), IdentityError> {
     FORGET_DROPPED.with(|statement| statement.run(Mode::Write, &[]))?;
     REMEMBER.with(|statement| statement.run(Mode::Write, values))?;
-    Ok(())
+    list_attached()
 }
 
 /// Lists a visitor table: of the columns it has only two that mean something.
@@ -1193,8 +1198,8 @@ pub fn detach(relation: Option<pg_sys::Oid>, keep_origin: bool) -> Result<(), Id
             }
         })?;
         as_role(extension_owner, || {
-            FORGET.with(|statement| statement.run(Mode::Write, &values))
-        })?;
-        Ok(())
+            FORGET.with(|statement| statement.run(Mode::Write, &values))?;
+            list_attached()
+        })
     })
 }

@@ -73,7 +73,7 @@ statement!(
     "select distinct coalesce(v.superseded_by, v.visitor_id)
     from visitor_identity.rebind as r
     join visitor_identity.visitor as v
-        on v.account operator(pg_catalog.=) r.account
+        on v.account operator(pg_catalog.=) $1
         and v.visitor_id operator(pg_catalog.=) r.to_visitor_id
     where r.account operator(pg_catalog.=) $1
         and r.from_visitor_id operator(pg_catalog.=) $2"
@@ -97,7 +97,7 @@ statement!(
     select coalesce(v.superseded_by, v.visitor_id)
     from visitor_identity.former_channel_identity as f
     join visitor_identity.visitor as v
-        on v.account operator(pg_catalog.=) f.account
+        on v.account operator(pg_catalog.=) $1
         and v.visitor_id operator(pg_catalog.=) f.visitor_id
     where f.account operator(pg_catalog.=) $1
         and f.channel_user_id operator(pg_catalog.=) any ($2)"

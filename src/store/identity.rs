@@ -1,6 +1,7 @@
 //! The identity tables: facts in one statement, locks, bindings.
 //! May touch: `visitor`, `provided_identity`, `channel_identity`, `former_channel_identity`; never an application's table.
 
+use super::distributed::{is_distributed, try_lock_at_account, wait_for_lock_at_account};
 use super::spi::{Mode, Rows, Statement, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -16,7 +17,7 @@ statement!(
     "select s.visitor_id
     from visitor_identity.visitor as v
     join visitor_identity.visitor as s
-        on s.account operator(pg_catalog.=) v.account
+        on s.account operator(pg_catalog.=) $1
         and s.visitor_id operator(pg_catalog.=) coalesce(v.superseded_by, v.visitor_id)
     where v.account operator(pg_catalog.=) $1
         and v.visitor_id operator(pg_catalog.=) $2
@@ -317,7 +318,7 @@ fn only_known(id: Uuid, identified: bool) -> Visitor {
 /// provided id with no other cookie than its visitor's own, a channel user id, a cookie. Everything else is read by one
 /// statement for all facts, and so is everything while some rebinding is owed.
 pub fn facts(mode: Mode, account: &str, request: &Request) -> Result<Facts, IdentityError> {
-    if super::policy::is_anything_owed()? {
+    if super::policy::is_anything_owed(account)? {
         return all_facts(mode, account, request);
     }
     match (&request.provided, &request.channel, request.cookie) {
@@ -612,8 +613,11 @@ statement!(
 );
 statement!(WAIT_ELECTION, "select pg_catalog.pg_advisory_xact_lock($1)");
 
-/// Elects this transaction as the one that rebinds the visitor, without waiting. False: another one is it.
-pub fn try_election(key: i64) -> Result<bool, IdentityError> {
+/// Elects this transaction as the one that rebinds a visitor of the account, without waiting. False: another one is it.
+pub fn try_election(account: &str, key: i64) -> Result<bool, IdentityError> {
+    if is_distributed()? {
+        return try_lock_at_account(account, key);
+    }
     let values = [Value::Int8(Some(key))];
     Ok(TRY_ELECTION
         .with(|statement| statement.run(Mode::Write, &values))?
@@ -621,7 +625,10 @@ pub fn try_election(key: i64) -> Result<bool, IdentityError> {
 }
 
 /// The same, waiting until the other transaction ends.
-pub fn wait_for_election(key: i64) -> Result<(), IdentityError> {
+pub fn wait_for_election(account: &str, key: i64) -> Result<(), IdentityError> {
+    if is_distributed()? {
+        return wait_for_lock_at_account(account, key);
+    }
     let values = [Value::Int8(Some(key))];
     WAIT_ELECTION.with(|statement| statement.run(Mode::Write, &values))?;
     Ok(())
@@ -677,7 +684,7 @@ statement!(
         on conflict do nothing
         returning visitor_id
     )
-    select exists (select from v), exists (select from i)"
+    select exists (select 1 from v), exists (select 1 from i)"
 );
 
 statement!(
@@ -695,7 +702,7 @@ statement!(
         on conflict do nothing
         returning visitor_id
     )
-    select exists (select from v), exists (select from i)"
+    select exists (select 1 from v), exists (select 1 from i)"
 );
 
 statement!(

@@ -8,6 +8,8 @@ pub mod backfill;
 pub mod bulk;
 pub mod clash;
 pub mod device;
+pub mod distribute;
+pub mod distributed;
 pub mod explain;
 pub mod graph;
 pub mod history;

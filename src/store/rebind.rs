@@ -3,8 +3,9 @@
 //!
 //! The caller holds the visitor's row FOR UPDATE and the target's FOR KEY SHARE (notes on concurrency, section 7).
 
-use super::attachment::{tables_holding, Kind, MovedKeys};
+use super::attachment::{attached_tables, tables_holding, Kind, MovedKeys};
 use super::device::move_devices;
+use super::distributed::{caller, log_statement, logged};
 use super::notification::{notify, Rebinding};
 use super::policy::announce_change;
 use super::spi::{transaction_snapshot_is_fixed, unless_unique_violation, Mode, Value};
@@ -191,7 +192,7 @@ statement!(
     INHERIT_FORMER_CHANNELS,
     "insert into visitor_identity.former_channel_identity
         (account, channel_type, channel_id, channel_user_id, visitor_id, until)
-    select f.account, f.channel_type, f.channel_id, f.channel_user_id, $3, f.until
+    select $1, f.channel_type, f.channel_id, f.channel_user_id, $3, f.until
     from visitor_identity.former_channel_identity as f
     where f.account operator(pg_catalog.=) $1
         and f.visitor_id operator(pg_catalog.=) $2
@@ -230,25 +231,20 @@ statement!(
 statement!(
     LOG,
     "insert into visitor_identity.rebind
-        (account, kind, from_visitor_id, to_visitor_id, rebound_chats, reason, kept_rows, claimed_by)
-    values ($1, $2, $3, $4, $5, $6, $7, $8)
+        (account, kind, from_visitor_id, to_visitor_id, rebound_chats, reason, kept_rows, claimed_by, rebound_by)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, session_user::pg_catalog.text))
     returning rebind_id"
 );
 
-statement!(
+log_statement!(
     LOG_KEYS,
     "insert into visitor_identity.rebind_row
         (account, rebind_id, moved_table, part, keys, of_visitor_table)
-    values ($1, $2, $3::pg_catalog.regclass, $4::pg_catalog.int4, $5::pg_catalog.jsonb, exists (
-        select
-        from visitor_identity.attached_table as t
-        where t.attached operator(pg_catalog.=) $3
-            and t.kind operator(pg_catalog.=) 'visitor'
-    ))"
+    values ($1, $2, $3::pg_catalog.regclass, $4::pg_catalog.int4, $5::pg_catalog.jsonb, $6)"
 );
 
 // A row that left the visitor in the same transaction in which he was absorbed belongs to that rebinding.
-statement!(
+log_statement!(
     LOG_ONE_MORE,
     "with r as (
         update visitor_identity.rebind as r
@@ -610,7 +606,8 @@ pub fn log_row(
     row: &MovedRow,
 ) -> Result<(), IdentityError> {
     let [a, b, c] = pair(account, from, to);
-    let values = [a, b, c, Value::Oid(row.table), Value::Json(Some(&row.keys))];
+    let table = logged(row.table)?;
+    let values = [a, b, c, table.value(), Value::Json(Some(&row.keys))];
     let joined = LOG_ONE_MORE.with(|statement| statement.run(Mode::Write, &values))?;
     if joined.len() == 0 {
         let entry = Entry {
@@ -629,6 +626,7 @@ pub fn log_row(
 
 /// Logs a rebinding with the chats that moved and the other rows that were kept.
 fn log(entry: &Entry<'_>, chats: i64, kept: i64) -> Result<i64, IdentityError> {
+    let caller = caller();
     let values = [
         Value::Text(Some(entry.account)),
         Value::Text(Some(entry.kind)),
@@ -638,6 +636,7 @@ fn log(entry: &Entry<'_>, chats: i64, kept: i64) -> Result<i64, IdentityError> {
         Value::Text(Some(entry.reason)),
         Value::Int8(Some(kept)),
         Value::Uuid(entry.claimed_by),
+        Value::Text(caller.as_deref()),
     ];
     let rows = LOG.with(|statement| statement.run(Mode::Write, &values))?;
     let rebind_id = rows.number(0, 1);
@@ -659,12 +658,17 @@ fn log_keys(
     part: i64,
     keys: &str,
 ) -> Result<(), IdentityError> {
+    let of_visitor_table = attached_tables()?
+        .iter()
+        .any(|attached| attached.relation == table && !attached.is_of_chats());
+    let table = logged(table)?;
     let values = [
         Value::Text(Some(account)),
         Value::Int8(Some(rebind_id)),
-        Value::Oid(table),
+        table.value(),
         Value::Int8(Some(part)),
         Value::Json(Some(keys)),
+        Value::Bool(of_visitor_table),
     ];
     LOG_KEYS.with(|statement| statement.run(Mode::Write, &values))?;
     Ok(())

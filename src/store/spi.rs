@@ -176,6 +176,12 @@ impl Statement {
                     // A parallel query takes no new snapshots, and writes nothing that could need one.
                     pg_sys::SPI_execute_plan(plan, datums.as_mut_ptr(), nulls.as_ptr(), true, 0)
                 }
+                Mode::Newest
+                    if transaction_snapshot_is_fixed()
+                        && super::distributed::knows_no_crosscheck() =>
+                {
+                    return Err(IdentityError::NeedsReadCommitted)
+                }
                 Mode::Newest | Mode::NewestReadOnly => {
                     let writes = mode == Mode::Newest;
                     if writes {
