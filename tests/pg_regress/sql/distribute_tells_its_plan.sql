@@ -1,6 +1,7 @@
 -- The promise: distribute() tells, step by step, how the database becomes a Citus one, and what stands in the way, also where
 -- Citus is not installed; without it nothing is done. tests/citus has what is done.
 \set VERBOSITY default
+\a
 create role vi_anybody;
 
 create schema plan;
