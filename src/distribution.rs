@@ -39,6 +39,8 @@ pub struct Table {
     pub keys_without_account: Vec<String>,
     pub triggers: Vec<String>,
     pub other_triggers: Vec<String>,
+    /// Whether copying its rows runs code that somebody who is no superuser has written.
+    pub runs_code: bool,
     /// Tables that it references, which are neither here nor on every node.
     pub references: Vec<String>,
     pub placed: Placed,
@@ -67,8 +69,6 @@ pub struct Step {
     pub object: String,
     pub statement: String,
     pub why: &'static str,
-    /// The table with whose owner's rights it is done; None: with the caller's.
-    pub of_table: Option<String>,
     /// Its result says of each node whether it succeeded.
     pub on_workers: bool,
 }
@@ -191,7 +191,6 @@ fn step(object: String, statement: String, why: &'static str) -> Step {
         object,
         statement,
         why,
-        of_table: None,
         on_workers: false,
     }
 }
@@ -264,10 +263,7 @@ fn application_table(table: &Table, steps: &mut Vec<Step>) {
     let Some(account) = &table.account else {
         return;
     };
-    let of_table = |statement: String, why: &'static str| Step {
-        of_table: Some(table.name.clone()),
-        ..step(table.name.clone(), statement, why)
-    };
+    let of_table = |statement: String, why: &'static str| step(table.name.clone(), statement, why);
     steps.extend(table.triggers.iter().map(|trigger| {
         of_table(
             format!("drop trigger {} on {}", identifier(trigger), table.name),
@@ -362,17 +358,14 @@ fn local_copies(facts: &Facts, steps: &mut Vec<Step>) {
     // Those that reference others before those.
     for table in facts.tables.iter().rev() {
         if table.placed == Placed::Here && table.account.is_some() {
-            steps.push(Step {
-                of_table: Some(table.name.clone()),
-                ..step(
-                    table.name.clone(),
-                    format!(
-                        "select pg_catalog.truncate_local_data_after_distributing_table({})",
-                        literal(&table.name)
-                    ),
-                    LOCAL_COPY,
-                )
-            });
+            steps.push(step(
+                table.name.clone(),
+                format!(
+                    "select pg_catalog.truncate_local_data_after_distributing_table({})",
+                    literal(&table.name)
+                ),
+                LOCAL_COPY,
+            ));
         }
     }
     for table in facts
@@ -458,6 +451,12 @@ fn obstacle_of(table: &Table) -> Option<Obstacle> {
             ),
         );
     }
+    if table.runs_code {
+        return cannot(
+            "Its owner is no superuser, and copying its rows runs functions, operators or types of somebody else's in its indexes, checks or columns, with the rights of who calls.",
+            format!("Look at them, then alter table {name} owner to a superuser until it is distributed."),
+        );
+    }
     if let Some(reference) = table.references.first() {
         return cannot(
             "It references a table that is on this node only, or by a foreign key without the account.",
@@ -488,6 +487,7 @@ mod tests {
             keys_without_account: Vec::new(),
             triggers: vec!["visitor_identity_columns".into()],
             other_triggers: Vec::new(),
+            runs_code: false,
             references: Vec::new(),
             placed: Placed::Here,
         }
@@ -589,6 +589,10 @@ mod tests {
             },
             Table {
                 other_triggers: vec!["audit".into()],
+                ..chat()
+            },
+            Table {
+                runs_code: true,
                 ..chat()
             },
             Table {

@@ -1,10 +1,10 @@
 //! `distribute`: reads what the plan needs to know, and carries the plan out.
 //! May touch: the catalogs of PostgreSQL and Citus; the extension's tables and the attached ones, with the rights of the
-//! caller or of the table's owner.
+//! caller.
 
 use super::attach::owner_of_extension;
 use super::distributed::{has_citus, is_distributed};
-use super::spi::{as_role, connect, current_user, is_read_only, Mode, Statement, Value};
+use super::spi::{connect, current_user, is_read_only, Mode, Statement, Value};
 use super::statement;
 use crate::distribution::{
     listing, plan, Facts, Obstacle, OwnTable, Placed, Step, Table, NODE_IS_PREPARED,
@@ -124,6 +124,55 @@ statement!(
                     where o.account_column is not null
                 )
             order by f.confrelid
+        ),
+        not exists (
+            select 1
+            from pg_catalog.pg_roles as r
+            where r.oid operator(pg_catalog.=) c.relowner
+                and r.rolsuper
+        ) and exists (
+            select 1
+            from pg_catalog.pg_depend as d
+            left join pg_catalog.pg_type as y
+                on d.refclassid operator(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass
+                and y.oid operator(pg_catalog.=) d.refobjid
+            left join pg_catalog.pg_proc as p
+                on d.refclassid operator(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+                and p.oid operator(pg_catalog.=) d.refobjid
+            where (
+                    p.pronamespace operator(pg_catalog.<>) 'visitor_identity'::pg_catalog.regnamespace
+                    or (
+                        y.typnamespace operator(pg_catalog.<>) 'visitor_identity'::pg_catalog.regnamespace
+                        and y.typtype operator(pg_catalog.<>) 'e'::pg_catalog.\"char\"
+                    )
+                    or d.refclassid operator(pg_catalog.=) any (array[
+                        'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid,
+                        'pg_catalog.pg_opclass'::pg_catalog.regclass::pg_catalog.oid
+                    ])
+                )
+                and (
+                    d.classid operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+                    and (
+                        d.objid operator(pg_catalog.=) e.relation
+                        or d.objid operator(pg_catalog.=) any (
+                            select i.indexrelid
+                            from pg_catalog.pg_index as i
+                            where i.indrelid operator(pg_catalog.=) e.relation
+                        )
+                    )
+                    or d.classid operator(pg_catalog.=) 'pg_catalog.pg_constraint'::pg_catalog.regclass
+                    and d.objid operator(pg_catalog.=) any (
+                        select x.oid
+                        from pg_catalog.pg_constraint as x
+                        where x.conrelid operator(pg_catalog.=) e.relation
+                    )
+                    or d.classid operator(pg_catalog.=) 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+                    and d.objid operator(pg_catalog.=) any (
+                        select x.oid
+                        from pg_catalog.pg_attrdef as x
+                        where x.adrelid operator(pg_catalog.=) e.relation
+                    )
+                )
         )
     from every as e
     join pg_catalog.pg_class as c on c.oid operator(pg_catalog.=) e.relation
@@ -231,11 +280,7 @@ fn name_of(relation: pg_sys::Oid) -> Result<String, IdentityError> {
     Ok(rows.get(0, 1).unwrap_or_default())
 }
 
-/// The facts, and the owner of each table of the application.
-fn read(
-    shard_count: Option<i32>,
-    citus: bool,
-) -> Result<(Facts, Vec<(String, pg_sys::Oid)>), IdentityError> {
+fn read(shard_count: Option<i32>, citus: bool) -> Result<Facts, IdentityError> {
     let rows = OWN_TABLES.with(|statement| statement.run(Mode::Write, &[]))?;
     let mut own = Vec::new();
     for row in 0..rows.len() {
@@ -247,7 +292,7 @@ fn read(
         });
     }
     let rows = TABLES.with(|statement| statement.run(Mode::Write, &[]))?;
-    let (mut tables, mut owners) = (Vec::new(), Vec::new());
+    let mut tables = Vec::new();
     for row in 0..rows.len() {
         let name: String = rows.get(row, 3).unwrap_or_default();
         let relation = rows.get(row, 1).unwrap_or(pg_sys::InvalidOid);
@@ -258,7 +303,6 @@ fn read(
                 references.push(name_of(other)?);
             }
         }
-        owners.push((name.clone(), rows.get(row, 2).unwrap_or(pg_sys::InvalidOid)));
         tables.push(Table {
             name,
             attachment: rows.get(row, 5),
@@ -267,6 +311,7 @@ fn read(
             keys_without_account: rows.get(row, 7).unwrap_or_default(),
             triggers: rows.get(row, 8).unwrap_or_default(),
             other_triggers: rows.get(row, 9).unwrap_or_default(),
+            runs_code: rows.truth(row, 11),
             references,
             placed: placed(relation, citus)?,
         });
@@ -293,7 +338,7 @@ fn read(
         backfill_waits: rest.truth(0, 3),
         shard_count,
     };
-    Ok((facts, owners))
+    Ok(facts)
 }
 
 statement!(
@@ -332,9 +377,9 @@ pub(super) fn list_attached() -> Result<(), IdentityError> {
     if !is_distributed()? {
         return Ok(());
     }
-    let (facts, _) = read(None, true)?;
+    let facts = read(None, true)?;
     for step in listing(&facts) {
-        carry_out(&step, &[])?;
+        carry_out(&step)?;
     }
     Ok(())
 }
@@ -372,7 +417,7 @@ pub fn distribute(dry_run: bool, shard_count: Option<i32>) -> Result<Vec<Told>, 
             });
         }
         let citus = has_citus();
-        let (facts, owners) = read(shard_count, citus)?;
+        let facts = read(shard_count, citus)?;
         let (steps, obstacles) = plan(&facts);
         if !dry_run {
             if !citus {
@@ -393,7 +438,7 @@ pub fn distribute(dry_run: bool, shard_count: Option<i32>) -> Result<Vec<Told>, 
                 return Err(obstacle.into());
             }
             for step in &steps {
-                carry_out(step, &owners)?;
+                carry_out(step)?;
             }
             return Ok(steps.into_iter().map(told).collect());
         }
@@ -414,19 +459,9 @@ fn told(step: Step) -> Told {
     }
 }
 
-/// What is done to a table of the application is done as its owner: its defaults, checks and index expressions run then.
-fn carry_out(step: &Step, owners: &[(String, pg_sys::Oid)]) -> Result<(), IdentityError> {
-    let run = || Statement::over_table(step.statement.clone()).run(Mode::Write, &[]);
-    let owner = step.of_table.as_ref().and_then(|table| {
-        owners
-            .iter()
-            .find(|(name, _)| name == table)
-            .map(|(_, owner)| *owner)
-    });
-    let rows = match owner {
-        Some(owner) => as_role(owner, run)?,
-        None => run()?,
-    };
+/// Everything with the rights of the caller: Citus takes no two users for one group of shards in a transaction.
+fn carry_out(step: &Step) -> Result<(), IdentityError> {
+    let rows = Statement::over_table(step.statement.clone()).run(Mode::Write, &[])?;
     if step.on_workers && !(0..rows.len()).all(|row| rows.truth(row, 1)) {
         return Err(IdentityError::not_in_state(
             "a worker could not be prepared",

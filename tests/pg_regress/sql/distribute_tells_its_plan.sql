@@ -81,7 +81,20 @@ create index on plan.with_trigger (account, visitor_id);
 select visitor_identity.attach_chat_table('plan.with_trigger');
 create function plan.audit() returns trigger language plpgsql as $$ begin return new; end $$;
 create trigger audit before insert on plan.with_trigger for each row execute function plan.audit();
+create function plan.shout(word text) returns text language sql immutable as $$ select upper(word) $$;
+create table plan.with_code (
+    account text collate "C" not null,
+    chat_id bigint not null,
+    visitor_id uuid,
+    state text,
+    primary key (account, chat_id)
+);
+create index on plan.with_code (account, visitor_id);
+create index on plan.with_code (account, plan.shout(state));
+select visitor_identity.attach_chat_table('plan.with_code');
+alter table plan.with_code owner to vi_anybody;
 select step, object, why from visitor_identity.distribute(dry_run => true) where statement is null order by step;
+alter table plan.with_code owner to current_user;
 
 -- A name is only a name.
 create table plan."it's a ""chat"" \" (
