@@ -416,15 +416,15 @@ pub fn distribute(dry_run: bool, shard_count: Option<i32>) -> Result<Vec<Told>, 
                 least: 1,
             });
         }
+        if !dry_run && is_read_only() {
+            return Err(IdentityError::ReadOnlySetup);
+        }
         let citus = has_citus();
         let facts = read(shard_count, citus)?;
         let (steps, obstacles) = plan(&facts);
         if !dry_run {
             if !citus {
                 return Err(IdentityError::CitusMissing);
-            }
-            if is_read_only() {
-                return Err(IdentityError::ReadOnlySetup);
             }
             let here = IS_COORDINATOR.with(|statement| statement.run(Mode::Write, &[]))?;
             if !here.truth(0, 1) {
