@@ -71,6 +71,8 @@ revoke execute on function
     visitor_identity.resolve_visitor_detail(text, text, text, uuid, text, text),
     visitor_identity.resolve_visitors(text[], text[], text[], uuid[], text[], text),
     visitor_identity.find_visitor(text, text, text, uuid, text, text),
+    visitor_identity.chat_visitor(text, text, text, uuid, text, text),
+    visitor_identity.at_account(text, text, text),
     visitor_identity.derive_visitor_id(text, text),
     visitor_identity.chat_row_before(),
     visitor_identity.chat_row_after(),
@@ -106,7 +108,8 @@ revoke execute on function
     visitor_identity.visitor_graph(uuid, text, integer),
     visitor_identity.visitor_history(uuid, text),
     visitor_identity.export_visitor(uuid, text),
-    visitor_identity.forget_visitor(uuid, text, jsonb, text)
+    visitor_identity.forget_visitor(uuid, text, jsonb, text),
+    visitor_identity.distribute(boolean, integer)
 from public;
 
 revoke execute on procedure visitor_identity.backfill_chats(regclass, integer) from public;
@@ -157,6 +160,7 @@ begin
                 visitor_identity.resolve_visitor(text, text, text, uuid, text, text),
                 visitor_identity.resolve_visitor_detail(text, text, text, uuid, text, text),
                 visitor_identity.resolve_visitors(text[], text[], text[], uuid[], text[], text),
+                visitor_identity.chat_visitor(text, text, text, uuid, text, text),
                 visitor_identity.verify_visitor_fields(jsonb, text),
                 visitor_identity.authorize_visitor(jsonb, uuid, text, text, text, text),
                 visitor_identity.register_device(uuid, text, text, text, text, text),
@@ -215,7 +219,7 @@ $$;
 revoke execute on function visitor_identity.grant_access(name, text) from public;
 
 comment on function visitor_identity.grant_access(name, text) is
-'Gives a role what it needs. reader: find_visitor, search_history and the views of the tables attached so far. application: also resolve_visitor, authorize_visitor, registering devices, push_targets and the payloads. admin: also visitor_graph and visitor_history, telling and forgetting a person, attaching, policies, adding signature keys and reading the identity tables; the keys are read by nobody. Roles are not created; run it again after attaching another table. For superusers. VOLATILE. Errors: 22023, 42704.';
+'Gives a role what it needs. reader: find_visitor, search_history and the views of the tables attached so far. application: also resolve_visitor, chat_visitor, authorize_visitor, registering devices, push_targets and the payloads. admin: also visitor_graph and visitor_history, telling and forgetting a person, attaching, policies, adding signature keys and reading the identity tables; the keys are read by nobody. Roles are not created; run it again after attaching another table. For superusers. VOLATILE. Errors: 22023, 42704.';
 
 comment on sequence visitor_identity.rebind_rebind_id_seq is 'Numbers of rebindings.';
 comment on sequence visitor_identity.refused_link_refused_id_seq is 'Numbers of refused links.';
@@ -309,6 +313,7 @@ select pg_catalog.pg_extension_config_dump('visitor_identity.visitor_fields', ''
 select pg_catalog.pg_extension_config_dump('visitor_identity.device', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.refused_link', '');
 select pg_catalog.pg_extension_config_dump('visitor_identity.refused_link_refused_id_seq', '');
+select pg_catalog.pg_extension_config_dump('visitor_identity.distributed_table', 'where false');
 select pg_catalog.pg_extension_config_dump(
     'visitor_identity.attached_table',
     'where exists (select from pg_catalog.pg_class as c where c.oid = attached)'

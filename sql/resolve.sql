@@ -76,6 +76,33 @@ as 'MODULE_PATHNAME', 'find_visitor_wrapper';
 comment on function visitor_identity.find_visitor(text, text, text, uuid, text, text) is
 'The canonical visitor of the identifiers, or NULL for the unknown. Writes and locks nothing; works on a hot standby. STABLE, PARALLEL SAFE. Errors: 22023, 22004, 22001, 28000, 42501, 42704.';
 
+create function visitor_identity.chat_visitor(
+    provided_visitor_id text default null,
+    channel_type text default null,
+    channel_user_id text default null,
+    visitor_id uuid default null,
+    channel_id text default '',
+    account text default null
+)
+returns uuid
+language c volatile security definer
+as 'MODULE_PATHNAME', 'chat_visitor_wrapper';
+
+comment on function visitor_identity.chat_visitor(text, text, text, uuid, text, text) is
+'The visitor for a chat row with these identifiers that the caller is going to write in the same transaction, where no trigger of an attached table does it: on distributed tables. By the rules of the triggers: what is malformed counts as no identifier, an unknown visitor_id is adopted, anonymous visitors that the row shows are absorbed and their chats rebound. The visitor stays as he is until the transaction ends. Write him as visitor_id, and into a new row as origin_visitor_id too. VOLATILE. Errors: 42501, 42704, 25006, 40001.';
+
+create function visitor_identity.at_account(
+    account text,
+    call text,
+    caller text
+)
+returns text
+language c volatile strict
+as 'MODULE_PATHNAME', 'at_account_wrapper';
+
+comment on function visitor_identity.at_account(text, text, text) is
+'A part of resolve_visitor, find_visitor, chat_visitor and authorize_visitor where the tables are distributed: carries out a call that another node was asked, on the node that has the account. Nobody is granted it. STRICT, because Citus does not look whether a distribution argument is NULL. VOLATILE. Errors: those of the calls.';
+
 create function visitor_identity.derive_visitor_id(
     provided_visitor_id text,
     account text default null

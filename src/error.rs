@@ -99,6 +99,12 @@ pub enum IdentityError {
     ReadOnlyRegistration,
     /// 25006: attaching, detaching, keys.
     ReadOnlySetup,
+    /// 0A000: something would be moved above READ COMMITTED where the tables are distributed.
+    NeedsReadCommitted,
+    /// 0A000: `distribute` without Citus.
+    CitusMissing,
+    /// 42501: not the owner of the extension.
+    NotExtensionOwner,
     /// 40001: retry the transaction.
     Serialization,
     /// 40001: rows that clash on a unique key were committed while rows were moved.
@@ -406,6 +412,24 @@ impl IdentityError {
                 "cannot change registrations in a read-only transaction",
                 "Only a registration that is repeated unchanged within the hour needs no write.",
                 "Call it on the primary in a read-write transaction.",
+            ),
+            Self::NeedsReadCommitted => parts(
+                ERRCODE_FEATURE_NOT_SUPPORTED,
+                "visitors of distributed tables are changed at READ COMMITTED only",
+                "Above it, a chat that another transaction has moved could not be told from one that stayed.",
+                "Begin the transaction with isolation level read committed; what is known already is answered at every level.",
+            ),
+            Self::CitusMissing => parts(
+                ERRCODE_FEATURE_NOT_SUPPORTED,
+                "the extension citus is not installed in this database",
+                "visitor_identity.distribute turns the database into a Citus one.",
+                "Install Citus, run create extension citus and add the workers; distribute(dry_run => true) shows the plan without it.",
+            ),
+            Self::NotExtensionOwner => parts(
+                ERRCODE_INSUFFICIENT_PRIVILEGE,
+                "must be owner of extension visitor_identity",
+                "The function changes the extension's own tables.",
+                "Call it as a superuser or as the role that created the extension.",
             ),
             Self::Serialization => parts(
                 ERRCODE_T_R_SERIALIZATION_FAILURE,

@@ -4,7 +4,9 @@
 //! `store` (carried out), `api` (row). The SQL objects are in `sql/`, one file a concern.
 
 mod api;
+mod call;
 mod device;
+mod distribution;
 mod error;
 mod graph;
 mod identifier;
@@ -72,4 +74,13 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/audit.sql", name = "audit", requires = ["inspect"]);
 extension_sql_file!("../sql/privacy.sql", name = "privacy", requires = ["audit"]);
-extension_sql_file!("../sql/access.sql", name = "access", requires = ["privacy"]);
+extension_sql_file!(
+    "../sql/distribution.sql",
+    name = "distribution",
+    requires = ["privacy"]
+);
+extension_sql_file!(
+    "../sql/access.sql",
+    name = "access",
+    requires = ["distribution"]
+);

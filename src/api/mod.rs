@@ -6,6 +6,7 @@ mod backfill;
 mod bulk;
 mod check;
 mod device;
+mod distribution;
 mod history;
 mod inspect;
 mod json;

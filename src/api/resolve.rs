@@ -3,7 +3,8 @@
 use super::{reported, Answer};
 use crate::resolution::RawRequest;
 use crate::settings::{account_is_visible as is_visible, effective_account};
-use crate::store::resolve::{derive, find, resolve};
+use crate::store::distributed::for_caller;
+use crate::store::resolve::{answer_call, chat_visitor as chat, derive, find, resolve};
 use crate::store::spi::{from_pg, to_pg};
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -112,6 +113,33 @@ fn find_visitor(
     );
     let found = effective_account(account).and_then(|account| find(&account, raw));
     Ok(reported(found)?.map(to_pg))
+}
+
+#[pg_extern(sql = false)]
+fn chat_visitor(
+    provided_visitor_id: Option<&str>,
+    channel_type: Option<&str>,
+    channel_user_id: Option<&str>,
+    visitor_id: Option<pgrx::Uuid>,
+    channel_id: Option<&str>,
+    account: Option<&str>,
+) -> Answer<pgrx::Uuid> {
+    let raw = raw(
+        provided_visitor_id,
+        channel_type,
+        channel_user_id,
+        visitor_id,
+        channel_id,
+    );
+    let visitor = effective_account(account).and_then(|account| chat(&account, raw));
+    reported(visitor).map(to_pg)
+}
+
+/// Called by the node that was asked, as the owner of the extension: rights and the lock of the session were looked at
+/// there.
+#[pg_extern(sql = false)]
+fn at_account(account: &str, call: &str, caller: &str) -> Answer<String> {
+    reported(for_caller(caller, || answer_call(account, call)))
 }
 
 #[pg_extern(sql = false)]

@@ -5,7 +5,7 @@ use super::{reported, Answer};
 use crate::resolution::RawRequest;
 use crate::settings::effective_account;
 use crate::store::signature::{
-    add_key, authorize, retire_key, signed_visitor, strict_rule, verdict,
+    add_key, authorize_text, retire_key, signed_visitor, strict_rule, verdict,
 };
 use crate::store::spi::{from_pg, to_pg};
 use pgrx::prelude::*;
@@ -58,10 +58,8 @@ fn authorize_visitor(
         channel_id,
         verified: false,
     };
-    let authorized = effective_account(account).and_then(|account| {
-        let visitor = signed_visitor(json_text(visitor)?.as_deref())?;
-        authorize(&account, &visitor, raw, now)
-    });
+    let authorized = effective_account(account)
+        .and_then(|account| authorize_text(&account, json_text(visitor)?.as_deref(), raw, now));
     reported(authorized).map(to_pg)
 }
 

@@ -18,6 +18,8 @@ pub enum Basis {
 }
 
 impl Basis {
+    pub const ALL: [Self; 4] = [Self::Provided, Self::Channel, Self::Cookie, Self::None];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Provided => "provided",
@@ -42,6 +44,13 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    pub const ALL: [Self; 4] = [
+        Self::Authorized,
+        Self::Switched,
+        Self::Created,
+        Self::Recognized,
+    ];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Authorized => "authorized",
@@ -74,6 +83,17 @@ pub enum Note {
 }
 
 impl Note {
+    pub const ALL: [Self; 8] = [
+        Self::BlockedIdentifier,
+        Self::UnknownVisitorId,
+        Self::CookieIgnored,
+        Self::CookieIdentified,
+        Self::RebindOff,
+        Self::RebindLimit,
+        Self::RebindUndone,
+        Self::RebindClash,
+    ];
+
     pub fn code(self) -> &'static str {
         match self {
             Self::BlockedIdentifier => "blocked_identifier",

@@ -3,6 +3,8 @@
 //! May touch: the catalog, `attached_table`, and the table, its triggers and views, with the rights of its owner.
 
 use super::clash::OnClash;
+use super::distribute::{check_attachable, list_attached};
+use super::distributed::is_distributed;
 use super::policy::{cached, policy};
 use super::spi::{as_role, connect, current_user, is_read_only, Mode, Rows, Statement, Value};
 use super::statement;
@@ -89,7 +91,7 @@ statement!(
 statement!(
     PARTITION_KEYS,
     "select exists (
-        select
+        select 1
         from pg_catalog.pg_partition_tree($1::pg_catalog.regclass) as p
         join pg_catalog.pg_partitioned_table as t
             on t.partrelid operator(pg_catalog.=) p.relid::pg_catalog.oid
@@ -98,7 +100,7 @@ statement!(
             and a.attname::pg_catalog.text operator(pg_catalog.=) any (array[$2, $3])
         where a.attnum operator(pg_catalog.=) any (t.partattrs::pg_catalog.int2[])
             or exists (
-                select
+                select 1
                 from pg_catalog.pg_depend as d
                 where d.classid operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
                     and d.objid operator(pg_catalog.=) t.partrelid
@@ -146,7 +148,7 @@ statement!(
     FORGET_DROPPED,
     "delete from visitor_identity.attached_table as t
     where not exists (
-        select
+        select 1
         from pg_catalog.pg_class as c
         where c.oid operator(pg_catalog.=) t.attached
     )"
@@ -384,6 +386,7 @@ pub fn attach(
     connect(|| {
         let (extension_owner, table) = table_to_attach(relation)?;
         let attachment = check(&table, names, closed_when, fixed_account)?;
+        check_attachable(table.relation, attachment.account)?;
         as_role(extension_owner, || {
             policy_exists(attachment.fixed_account.as_deref())?;
             grant_to_owner(
@@ -404,7 +407,9 @@ pub fn attach(
                     quote_identifier(&attachment.origin)
                 ))?;
             }
-            create_triggers(&attachment)?;
+            if !is_distributed()? {
+                create_triggers(&attachment)?;
+            }
             create_views(&attachment)
         })?;
         as_role(extension_owner, || remember(&attachment, &views))?;
@@ -943,7 +948,7 @@ left join visitor_identity.provided_identity
     and (
         p.identity_provided operator(pg_catalog.=) {own}
         or not exists (
-            select
+            select 1
             from visitor_identity.provided_identity as e
             where e.account operator(pg_catalog.=) p.identity_account
                 and e.visitor_id operator(pg_catalog.=) p.identity_visitor
@@ -1041,7 +1046,7 @@ fn remember(attachment: &Attachment<'_>, views: &Views) -> Result<(), IdentityEr
 fn remember_values(values: &[Value<'_>]) -> Result<(), IdentityError> {
     FORGET_DROPPED.with(|statement| statement.run(Mode::Write, &[]))?;
     REMEMBER.with(|statement| statement.run(Mode::Write, values))?;
-    Ok(())
+    list_attached()
 }
 
 /// Lists a visitor table: of the columns it has only two that mean something.
@@ -1175,8 +1180,8 @@ pub fn detach(relation: Option<pg_sys::Oid>, keep_origin: bool) -> Result<(), Id
             }
         })?;
         as_role(extension_owner, || {
-            FORGET.with(|statement| statement.run(Mode::Write, &values))
-        })?;
-        Ok(())
+            FORGET.with(|statement| statement.run(Mode::Write, &values))?;
+            list_attached()
+        })
     })
 }

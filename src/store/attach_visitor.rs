@@ -7,6 +7,8 @@ use super::attach::{
     TRIGGER_RIGHTS,
 };
 use super::clash::{unique_indexes, OnClash};
+use super::distribute::check_attachable;
+use super::distributed::is_distributed;
 use super::spi::{as_role, connect, Mode, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -17,7 +19,7 @@ use pgrx::spi::quote_identifier;
 statement!(
     REFERRING,
     "select exists (
-        select
+        select 1
         from pg_catalog.pg_constraint as c
         join pg_catalog.pg_attribute as a
             on a.attrelid operator(pg_catalog.=) c.confrelid
@@ -53,6 +55,7 @@ pub fn attach(
         check_columns(&table, &[Some(&visitor.name), account_name], account)?;
         check_clashes_can_be_found(&table, &visitor.name)?;
         check_nobody_holds_on(&table, &visitor.name)?;
+        check_attachable(table.relation, account_name)?;
         as_role(extension_owner, || {
             policy_exists(fixed_account.as_deref())?;
             grant_to_owner(table.owner, extension_owner, &[TRIGGER_RIGHTS])
@@ -60,13 +63,15 @@ pub fn attach(
         let quoted = quote_identifier(&visitor.name);
         let mut guarded = vec![quoted.clone()];
         guarded.extend(account_name.map(quote_identifier));
-        as_role(table.owner, || {
-            create_row_triggers(
-                &table,
-                &guarded,
-                &format!("when (new.{quoted} is not null)"),
-            )
-        })?;
+        if !is_distributed()? {
+            as_role(table.owner, || {
+                create_row_triggers(
+                    &table,
+                    &guarded,
+                    &format!("when (new.{quoted} is not null)"),
+                )
+            })?;
+        }
         as_role(extension_owner, || {
             remember_visitor_table(
                 &table,

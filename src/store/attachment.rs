@@ -2,8 +2,9 @@
 //! May touch: `attached_table`, the catalog, and the attached tables themselves, always with the rights of their owner.
 
 use super::clash::{condition, unique_indexes, OnClash, UniqueIndex};
+use super::distributed::{distributed_tables, is_distributed};
 use super::person_rows::PersonRows;
-use super::policy::{cached, watch};
+use super::policy::{cached, watch, Cache};
 use super::row_lock::{Found, LockedRows, RowLocks};
 use super::spi::{as_role, with_safe_search_path, Mode, Rows, Statement, Value};
 use super::statement;
@@ -64,21 +65,17 @@ impl Columns {
             .collect()
     }
 
-    /// What a statement returns of the key of the rows `t`, from its second column on, for `written_key`.
-    fn returned_key(&self) -> String {
+    /// What a statement returns of the key, from its second column on, for `write_key`. `references`: the key's columns, as
+    /// `key_references` names them.
+    fn returned_key(&self, references: &[(String, String, bool)]) -> String {
         if !self.is_key_plain() {
-            return format!(
-                "{}::pg_catalog.text",
-                key_as_json(&self.key_references(), false)
-            );
+            return format!("{}::pg_catalog.text", key_as_json(references, false));
         }
         let columns: Vec<String> = self
             .key
             .iter()
-            .map(|column| {
-                let name = quote_identifier(&column.name);
-                format!("t.{name}::{}", column.form.type_name())
-            })
+            .zip(references)
+            .map(|(column, (_, reference, _))| format!("{reference}::{}", column.form.type_name()))
             .collect();
         columns.join(", ")
     }
@@ -334,6 +331,63 @@ statement!(
     order by a.relation"
 );
 
+// The same of tables that are named in a document, because a table has another number on every node. A table of theirs
+// that is not here gives a row without a number.
+statement!(
+    TABLES_NAMED,
+    "select c.oid, c.relowner, a.schema_name, a.relation_name, a.visitor_column, a.origin_column,
+        a.provided_column, a.channel_type_column, a.channel_id_column, a.channel_user_column,
+        a.account_column, null::pg_catalog.text, k.names, k.types, k.type_names,
+        case
+            when pg_catalog.cardinality(a.key_columns) operator(pg_catalog.=) pg_catalog.cardinality(k.names)
+                then a.key_columns
+            else k.names
+        end,
+        a.on_clash,
+        case
+            when a.kind operator(pg_catalog.=) 'visitor' then (
+                select pg_catalog.array_agg(x.attname::pg_catalog.text order by x.attnum)
+                from pg_catalog.pg_attribute as x
+                where x.attrelid operator(pg_catalog.=) c.oid
+                    and x.attnum operator(pg_catalog.>) 0
+                    and not x.attisdropped
+            )
+        end
+    from pg_catalog.jsonb_to_recordset($1::pg_catalog.jsonb) as a (
+        schema_name pg_catalog.text, relation_name pg_catalog.text, kind pg_catalog.text,
+        on_clash pg_catalog.text, visitor_column pg_catalog.text, origin_column pg_catalog.text,
+        account_column pg_catalog.text, provided_column pg_catalog.text,
+        channel_type_column pg_catalog.text, channel_id_column pg_catalog.text,
+        channel_user_column pg_catalog.text, key_columns pg_catalog.text[]
+    )
+    left join pg_catalog.pg_namespace as n
+        on n.nspname operator(pg_catalog.=) a.schema_name::pg_catalog.name
+    left join pg_catalog.pg_class as c
+        on c.relnamespace operator(pg_catalog.=) n.oid
+        and c.relname operator(pg_catalog.=) a.relation_name::pg_catalog.name
+    cross join lateral (
+        select pg_catalog.array_agg(x.attname::pg_catalog.text order by g.position) as names,
+            pg_catalog.array_agg(
+                case
+                    when y.typtype operator(pg_catalog.=) 'd'::pg_catalog.\"char\" then y.typbasetype
+                    else y.oid
+                end::pg_catalog.int8
+                order by g.position
+            ) as types,
+            pg_catalog.array_agg(pg_catalog.format('%I.%I', s.nspname, y.typname) order by g.position) as type_names
+        from pg_catalog.pg_index as i
+        cross join lateral pg_catalog.unnest(i.indkey) with ordinality as g (attnum, position)
+        join pg_catalog.pg_attribute as x
+            on x.attrelid operator(pg_catalog.=) i.indrelid
+            and x.attnum operator(pg_catalog.=) g.attnum
+        join pg_catalog.pg_type as y on y.oid operator(pg_catalog.=) x.atttypid
+        join pg_catalog.pg_namespace as s on s.oid operator(pg_catalog.=) y.typnamespace
+        where i.indrelid operator(pg_catalog.=) c.oid
+            and i.indisprimary
+    ) as k
+    order by a.schema_name collate pg_catalog.\"C\", a.relation_name collate pg_catalog.\"C\""
+);
+
 statement!(
     ROOT,
     "select pg_catalog.pg_partition_root($1)::pg_catalog.oid"
@@ -341,10 +395,24 @@ statement!(
 
 /// All attached tables, in the order of their oids: the order in which every path locks them.
 pub fn attached_tables() -> Result<Rc<[Rc<AttachedTable>]>, IdentityError> {
-    if let Some(tables) = cached(|cache| cache.all_tables.clone())? {
+    let made_from = if is_distributed()? {
+        distributed_tables()?
+    } else {
+        String::new()
+    };
+    let kept = |cache: &mut Cache| match &cache.all_tables {
+        Some(tables) if cache.made_from == made_from => Some(Rc::clone(tables)),
+        _ => None,
+    };
+    if let Some(tables) = cached(kept)? {
         return Ok(tables);
     }
-    let rows = TABLES.with(|statement| statement.run(Mode::NewestReadOnly, &[]))?;
+    let rows = if made_from.is_empty() {
+        TABLES.with(|statement| statement.run(Mode::NewestReadOnly, &[]))?
+    } else {
+        let document = [Value::Json(Some(&made_from))];
+        TABLES_NAMED.with(|statement| statement.run(Mode::NewestReadOnly, &document))?
+    };
     let mut tables = Vec::with_capacity(rows.len());
     for row in 0..rows.len() {
         let text = |column| rows.get::<String>(row, column);
@@ -355,7 +423,12 @@ pub fn attached_tables() -> Result<Rc<[Rc<AttachedTable>]>, IdentityError> {
             text(4),
             text(5),
         ) else {
-            continue;
+            // Renamed, for all we know: its chats would be left behind.
+            return Err(IdentityError::not_in_state(
+                "an attached table is not there by the name under which it was distributed",
+                "It was renamed or dropped since.",
+                "Call visitor_identity.distribute() on the coordinator: it takes over the names of today.",
+            ));
         };
         let account = match (text(11), text(12)) {
             (Some(column), _) => AccountOf::Column(column),
@@ -406,13 +479,17 @@ pub fn attached_tables() -> Result<Rc<[Rc<AttachedTable>]>, IdentityError> {
             quote_qualified_identifier(schema, name),
             columns,
             clashes,
+            !made_from.is_empty(),
         )));
     }
     for table in &tables {
         watch(table.relation);
     }
     let tables: Rc<[Rc<AttachedTable>]> = tables.into();
-    cached(|cache| cache.all_tables = Some(Rc::clone(&tables)))?;
+    cached(|cache| {
+        cache.all_tables = Some(Rc::clone(&tables));
+        cache.made_from = made_from;
+    })?;
     Ok(tables)
 }
 
@@ -525,11 +602,16 @@ impl AttachedTable {
         name: String,
         columns: Columns,
         clashes: Option<Clashes>,
+        is_distributed: bool,
     ) -> Self {
         let visitor = quote_identifier(&columns.visitor);
         // As text, because no account needs to be a value of the column's type.
         let of_account = match &columns.account {
-            // Twice: once for the index, whose collation may take two names for one, and once to the letter.
+            // Twice: once for the index, whose collation may take two names for one, and once to the letter. Of a distributed
+            // table, whose column is of the type and collation of ours, once: Citus looks for this very comparison.
+            AccountOf::Column(column) if is_distributed => {
+                format!("t.{} operator(pg_catalog.=) $1", quote_identifier(column))
+            }
             AccountOf::Column(column) => {
                 let column = quote_identifier(column);
                 format!(
@@ -586,21 +668,24 @@ impl AttachedTable {
                 )
             })
             .collect();
+        let change = Change {
+            name: &name,
+            columns: &columns,
+            of_account: &of_account,
+            is_distributed,
+        };
         let (move_all, put_back) = match &columns.origin {
             Some(origin) => {
                 let origin = quote_identifier(origin);
                 (
-                    move_text(
-                        &name,
+                    change.move_text(
                         &format!(
                             "{visitor} = $3, {origin} = coalesce(t.{origin}, t.{visitor})"
                         ),
                         &of_visitor,
                         &visitor,
-                        &columns.returned_key(),
                     ),
-                    put_back_text(
-                        &name,
+                    change.put_back_text(
                         &visitor,
                         &format!(
                             "{of_account}
@@ -627,8 +712,7 @@ impl AttachedTable {
             }
             // $4 and $5: the keys that clash. Without a NOT before ALL: that would not be looked up in a hash table.
             None => (
-                move_text(
-                    &name,
+                change.move_text(
                     &format!("{visitor} = $3"),
                     &format!(
                         "{of_visitor}
@@ -638,10 +722,8 @@ impl AttachedTable {
                         ))"
                     ),
                     &visitor,
-                    &columns.returned_key(),
                 ),
-                put_back_text(
-                    &name,
+                change.put_back_text(
                     &visitor,
                     &format!(
                         "{of_account}
@@ -1070,28 +1152,92 @@ fn count_of(moved: &[MovedKeys]) -> i64 {
     moved.iter().map(|keys| keys.count).sum()
 }
 
-/// The statement that moves rows: whether each arrived, and its key, come back.
-fn move_text(name: &str, set: &str, which: &str, visitor: &str, returned_key: &str) -> String {
-    format!(
-        "update {name} as t
-        set {set}
-        where {which}
-        returning t.{visitor} operator(pg_catalog.=) $3, {returned_key}"
-    )
+/// An UPDATE of an attached table and the queries that it needs before it.
+struct Change<'a> {
+    name: &'a str,
+    columns: &'a Columns,
+    of_account: &'a str,
+    is_distributed: bool,
 }
 
-/// The statement that puts rows back and counts them.
-fn put_back_text(name: &str, visitor: &str, which: &str) -> String {
-    format!(
-        "with back as (
-            update {name} as t
-            set {visitor} = $2
-            where {which}
-            returning t.{visitor} operator(pg_catalog.=) $2 as arrived
+impl Change<'_> {
+    /// Which rows are changed: `which` is a condition on the alias `t`. Of a distributed table the rows are chosen, and
+    /// locked, by a query of their own: in an UPDATE Citus takes immutable functions only.
+    fn text(&self, set: &str, which: &str, returning: &str) -> String {
+        let name = self.name;
+        if !self.is_distributed {
+            return format!(
+                "changed as (update {name} as t set {set} where {which} returning {returning})"
+            );
+        }
+        let (mut chosen, mut same_key) = (Vec::new(), Vec::new());
+        for ((_, reference, _), number) in self.columns.key_references().into_iter().zip(1..) {
+            chosen.push(format!("{reference} as key{number}"));
+            same_key.push(format!("{reference} operator(pg_catalog.=) w.key{number}"));
+        }
+        format!(
+            "chosen as materialized (
+                select {chosen}
+                from {name} as t
+                where {which}
+                for update
+            ), changed as (
+                update {name} as t
+                set {set}
+                from chosen as w
+                where {of_account}
+                    and {same_key}
+                returning {returning}
+            )",
+            chosen = chosen.join(", "),
+            of_account = self.of_account,
+            same_key = same_key.join(" and "),
         )
-        select pg_catalog.count(*), coalesce(pg_catalog.bool_and(b.arrived), true)
-        from back as b"
-    )
+    }
+
+    /// The statement that moves rows: whether each arrived, and its key, come back. Of a distributed table the key is
+    /// written after RETURNING, where Citus takes immutable functions only.
+    fn move_text(&self, set: &str, which: &str, visitor: &str) -> String {
+        let references = self.columns.key_references();
+        let arrived = format!("t.{visitor} operator(pg_catalog.=) $3");
+        if !self.is_distributed {
+            return format!(
+                "update {name} as t
+                set {set}
+                where {which}
+                returning {arrived}, {key}",
+                name = self.name,
+                key = self.columns.returned_key(&references),
+            );
+        }
+        let mut returned = vec![format!("{arrived} as arrived")];
+        let mut moved = Vec::new();
+        for ((written_as, reference, is_instant), number) in references.into_iter().zip(1..) {
+            returned.push(format!("{reference} as key{number}"));
+            moved.push((written_as, format!("m.key{number}"), is_instant));
+        }
+        format!(
+            "with {changed}
+            select m.arrived, {key}
+            from changed as m",
+            changed = self.text(set, which, &returned.join(", ")),
+            key = self.columns.returned_key(&moved),
+        )
+    }
+
+    /// The statement that puts rows back and counts them.
+    fn put_back_text(&self, visitor: &str, which: &str) -> String {
+        let changed = self.text(
+            &format!("{visitor} = $2"),
+            which,
+            &format!("t.{visitor} operator(pg_catalog.=) $2 as arrived"),
+        );
+        format!(
+            "with {changed}
+            select pg_catalog.count(*), coalesce(pg_catalog.bool_and(b.arrived), true)
+            from changed as b"
+        )
+    }
 }
 
 pub(super) fn not_attached() -> IdentityError {

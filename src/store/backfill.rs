@@ -9,6 +9,7 @@
 use super::attach::{own_table, owner_of_extension, Table};
 use super::attachment::{attached_tables, key_as_json, AccountOf, AttachedTable, KeyColumn};
 use super::batch::{answer_together, ask};
+use super::distributed::is_distributed;
 use super::policy::{custom_channels, policy};
 use super::rebind::{Moving, Reason};
 use super::resolve::{complete, prepare, prepare_plain_row, request_of_row, Prepared, Stance};
@@ -97,6 +98,13 @@ fn attached(
     extension_owner: pg_sys::Oid,
 ) -> Result<(Table, Rc<AttachedTable>), IdentityError> {
     let table = own_table(relation)?;
+    if is_distributed()? {
+        return Err(IdentityError::not_in_state(
+            "there is no backfill of distributed tables",
+            "The order in which the chats were opened is that of one node.",
+            "Backfill before the tables are distributed; afterwards give each chat its visitor by visitor_identity.chat_visitor.",
+        ));
+    }
     if is_read_only() {
         return Err(IdentityError::ReadOnlyOperation);
     }

@@ -113,7 +113,7 @@ statement!(
         and (
             v.attnum operator(pg_catalog.=) any (i.indkey::pg_catalog.int2[])
             or exists (
-                select
+                select 1
                 from pg_catalog.pg_depend as d
                 where d.classid operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
                     and d.objid operator(pg_catalog.=) i.indexrelid
@@ -125,7 +125,7 @@ statement!(
         and (
             i.indrelid operator(pg_catalog.=) $1
             or not exists (
-                select
+                select 1
                 from pg_catalog.pg_inherits as h
                 where h.inhrelid operator(pg_catalog.=) i.indexrelid
             )
@@ -216,7 +216,7 @@ impl UniqueIndex {
         let predicate = self.predicate.as_deref().unwrap_or("true");
         format!(
             "exists (
-                select
+                select 1
                 from (
                     select {values}
                     from (select {moved}) as r

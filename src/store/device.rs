@@ -7,6 +7,7 @@
 //! the devices of a visitor holds his row FOR UPDATE and takes their rows in the same order.
 
 use super::attachment::MovedKeys;
+use super::distributed::is_distributed;
 use super::identity::{facts, wait_for_election};
 use super::policy::policy;
 use super::resolve::{count_election, facts_of_plain_row, request_of};
@@ -39,7 +40,7 @@ impl From<Refusal> for IdentityError {
 statement!(
     IS_KEPT,
     "select exists (
-        select
+        select 1
         from visitor_identity.device as d
         where d.account operator(pg_catalog.=) $1
             and d.app operator(pg_catalog.=) $2
@@ -230,7 +231,7 @@ statement!(
         where d.account operator(pg_catalog.=) $1
             and d.visitor_id operator(pg_catalog.=) $3
             and exists (
-                select
+                select 1
                 from visitor_identity.visitor as v
                 where v.account operator(pg_catalog.=) $1
                     and v.visitor_id operator(pg_catalog.=) d.registered_visitor_id
@@ -248,8 +249,13 @@ statement!(
             and d.visitor_id operator(pg_catalog.=) $3
         returning d.app
     )
-    select pg_catalog.count(*), 'visitor_identity.device'::pg_catalog.regclass::pg_catalog.oid
+    select pg_catalog.count(*)
     from back as b"
+);
+
+statement!(
+    DEVICES,
+    "select 'visitor_identity.device'::pg_catalog.regclass::pg_catalog.oid"
 );
 
 /// What a registration asks for.
@@ -338,10 +344,9 @@ fn registration<'a>(wanted: &Wanted<'a>, owner: Uuid) -> [Value<'a>; 7] {
 }
 
 /// Takes a lock of a device or a token until the end of the transaction.
-fn take(key: i64) -> Result<(), IdentityError> {
-    if count_election() {
-        wait_for_election(key);
-        return Ok(());
+fn take(account: &str, key: i64) -> Result<(), IdentityError> {
+    if is_distributed()? || count_election() {
+        return wait_for_election(account, key);
     }
     TAKE_TABLE.with(|statement| statement.run(Mode::Write, &[]))?;
     Ok(())
@@ -351,11 +356,16 @@ fn take(key: i64) -> Result<(), IdentityError> {
 fn write(wanted: &Wanted<'_>, owner: Uuid) -> Result<(), IdentityError> {
     let values = registration(wanted, owner);
     let [account, app, device_id, service, token, ..] = values;
-    SHARE_TABLE.with(|statement| statement.run(Mode::Write, &[]))?;
+    // Against who locks the table because he has too many locks of single devices: where the tables are distributed,
+    // nobody does.
+    if !is_distributed()? {
+        SHARE_TABLE.with(|statement| statement.run(Mode::Write, &[]))?;
+    }
     let of_app = [wanted.account, &wanted.device.app];
-    take(lock_key(
-        &[&["device"], &of_app[..], &[wanted.device_id]].concat(),
-    ))?;
+    take(
+        wanted.account,
+        lock_key(&[&["device"], &of_app[..], &[wanted.device_id]].concat()),
+    )?;
     let rows = ADDRESS.with(|statement| statement.run(Mode::Newest, &[account, app, device_id]))?;
     let (old_service, old_token) = (rows.get::<String>(0, 1), rows.get::<String>(0, 2));
     let of_token =
@@ -370,7 +380,7 @@ fn write(wanted: &Wanted<'_>, owner: Uuid) -> Result<(), IdentityError> {
     keys.sort_unstable();
     keys.dedup();
     for key in keys {
-        take(key)?;
+        take(wanted.account, key)?;
     }
     // Looked for under the lock: of two registrations of one new token the second sees the first.
     let rows = HOLDERS_OF_TOKEN
@@ -538,5 +548,6 @@ pub fn put_named_devices_back(
         Value::Uuid(Some(to)),
     ];
     let rows = NAMED_DEVICES_BACK.with(|statement| statement.run(Mode::Newest, &values))?;
-    Ok((rows.get(0, 2), rows.number(0, 1)))
+    let devices = DEVICES.with(|statement| statement.run(Mode::ReadOnly, &[]))?;
+    Ok((devices.get(0, 1), rows.number(0, 1)))
 }

@@ -7,7 +7,8 @@
 //! user, another index or collation than the extension made), the answer is that it cannot be told, and the caller runs
 //! his statement.
 
-use super::spi::{is_citus_installed, is_read_only, own_work_is_visible, to_pg, Mode};
+use super::distributed::has_citus;
+use super::spi::{is_read_only, own_work_is_visible, to_pg, Mode};
 use crate::settings;
 use pgrx::datum::{FromDatum, IntoDatum};
 use pgrx::pg_sys;
@@ -235,7 +236,7 @@ impl KeyedTable {
             }
             watch(table);
             watch(index);
-            if is_citus_installed() {
+            if has_citus() {
                 return None;
             }
             let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;

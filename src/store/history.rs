@@ -86,7 +86,7 @@ statement!(
     "select coalesce(v.superseded_by, v.visitor_id)
     from visitor_identity.rebind as r
     join visitor_identity.visitor as v
-        on v.account operator(pg_catalog.=) r.account
+        on v.account operator(pg_catalog.=) $1
         and v.visitor_id operator(pg_catalog.=) r.to_visitor_id
     where r.account operator(pg_catalog.=) $1
         and r.from_visitor_id operator(pg_catalog.=) $2"
@@ -110,7 +110,7 @@ statement!(
     select coalesce(v.superseded_by, v.visitor_id)
     from visitor_identity.former_channel_identity as f
     join visitor_identity.visitor as v
-        on v.account operator(pg_catalog.=) f.account
+        on v.account operator(pg_catalog.=) $1
         and v.visitor_id operator(pg_catalog.=) f.visitor_id
     where f.account operator(pg_catalog.=) $1
         and f.channel_user_id operator(pg_catalog.=) any ($2)"
@@ -123,7 +123,7 @@ statement!(
         t.opened_at_column::pg_catalog.text, t.closed_at_column::pg_catalog.text,
         t.channel_type_column is not null and t.channel_user_column is not null,
         exists (
-            select
+            select 1
             from pg_catalog.pg_index as i
             join visitor_identity.attachment as x
                 on x.relation operator(pg_catalog.=) i.indrelid

@@ -2,6 +2,7 @@
 //! May touch: `visitor`, `provided_identity`, `channel_identity`, `former_channel_identity`; never an application's table.
 
 use super::direct::{Columns, Key, KeyType, KeyedTable, Seen};
+use super::distributed::{is_distributed, try_lock_at_account, wait_for_lock_at_account};
 use super::held::{bound, held, hold};
 use super::spi::{Mode, Rows, Statement, Value};
 use super::statement;
@@ -20,7 +21,7 @@ statement!(
     "select s.visitor_id
     from visitor_identity.visitor as v
     join visitor_identity.visitor as s
-        on s.account operator(pg_catalog.=) v.account
+        on s.account operator(pg_catalog.=) $1
         and s.visitor_id operator(pg_catalog.=) coalesce(v.superseded_by, v.visitor_id)
     where v.account operator(pg_catalog.=) $1
         and v.visitor_id operator(pg_catalog.=) $2
@@ -187,7 +188,7 @@ fn facts_text(given: [bool; 3], source: &Source) -> String {
         "select {provided_columns}, {channel_column}, {channel_columns}, {cookie_columns},
             {cookie_claim}, {cookie_state},
             exists (
-                select
+                select 1
                 from visitor_identity.pending_rebind as r
                 where r.account operator(pg_catalog.=) $1
                     and ({owed})
@@ -474,7 +475,7 @@ fn only_known(id: Uuid, identified: bool) -> Visitor {
 /// provided id with no other cookie than its visitor's own, a channel user id, a cookie. Everything else is read by one
 /// statement for all facts, and so is everything while some rebinding is owed.
 pub fn facts(mode: Mode, account: &str, request: &Request) -> Result<Facts, IdentityError> {
-    if super::policy::is_anything_owed()? {
+    if super::policy::is_anything_owed(account)? {
         return all_facts(mode, account, request);
     }
     match (&request.provided, &request.channel, request.cookie) {
@@ -561,7 +562,7 @@ fn facts_of_login(
     else {
         return Ok(None);
     };
-    if super::policy::is_anything_owed()? {
+    if super::policy::is_anything_owed(account)? {
         return Ok(None);
     }
     // One row after the other costs less than a statement that joins.
@@ -613,7 +614,7 @@ pub fn facts_of_many(
     account: &str,
     requests: &[&Request],
 ) -> Result<Vec<Facts>, IdentityError> {
-    let owed = super::policy::is_anything_owed()?;
+    let owed = super::policy::is_anything_owed(account)?;
     let mut sorted: Vec<(usize, &Request)> = requests.iter().copied().enumerate().collect();
     sorted.sort_unstable_by(|(_, a), (_, b)| {
         let key = |request| {
@@ -888,24 +889,31 @@ pub fn take_and_share(
     Ok(locked(1).zip(locked(6)))
 }
 
-/// Elects this transaction as the one that rebinds the visitor, without waiting. False: another one is it.
-pub fn try_election(key: i64) -> bool {
+/// Elects this transaction as the one that rebinds a visitor of the account, without waiting. False: another one is it.
+pub fn try_election(account: &str, key: i64) -> Result<bool, IdentityError> {
+    if is_distributed()? {
+        return try_lock_at_account(account, key);
+    }
     // SAFETY: a function of PostgreSQL that takes one bigint and is never NULL; it only touches the lock table.
-    unsafe {
+    let elected = unsafe {
         pgrx::direct_function_call::<bool>(
             pg_sys::pg_try_advisory_xact_lock_int8,
             &[key.into_datum()],
         )
-    }
-    .unwrap_or(false)
+    };
+    Ok(elected.unwrap_or(false))
 }
 
 /// The same, waiting until the other transaction ends.
-pub fn wait_for_election(key: i64) {
+pub fn wait_for_election(account: &str, key: i64) -> Result<(), IdentityError> {
+    if is_distributed()? {
+        return wait_for_lock_at_account(account, key);
+    }
     // SAFETY: as above.
     unsafe {
         pgrx::direct_function_call::<()>(pg_sys::pg_advisory_xact_lock_int8, &[key.into_datum()]);
     }
+    Ok(())
 }
 
 statement!(
@@ -970,12 +978,12 @@ statement!(
     HOLDER,
     "select v.superseded_by, v.visitor_id, v.identified, v.claimed_by, v.forgotten,
         exists (
-            select
+            select 1
             from visitor_identity.channel_identity as c
             where c.account operator(pg_catalog.=) $1
                 and c.visitor_id operator(pg_catalog.=) $2
         ) or exists (
-            select
+            select 1
             from visitor_identity.provided_identity as p
             where p.account operator(pg_catalog.=) $1
                 and p.visitor_id operator(pg_catalog.=) $2

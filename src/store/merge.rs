@@ -54,8 +54,8 @@ pub fn merge_by_order(
         if from == into {
             return Ok(None);
         }
-        take_turn(account, &[from, into]);
-        elect(account, from);
+        take_turn(account, &[from, into])?;
+        elect(account, from)?;
         let mut pair = [from, into];
         pair.sort_unstable();
         let mut from_was_identified = false;

@@ -10,6 +10,8 @@ pub mod bulk;
 pub mod clash;
 pub mod device;
 pub mod direct;
+pub mod distribute;
+pub mod distributed;
 pub mod explain;
 pub mod graph;
 pub mod held;

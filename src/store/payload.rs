@@ -38,7 +38,7 @@ statement!(
         greatest(v.created_at, f.verified_at, c.created_at, (
             select p.created_at
             from visitor_identity.provided_identity as p
-            where p.account operator(pg_catalog.=) v.account
+            where p.account operator(pg_catalog.=) $1
                 and p.visitor_id operator(pg_catalog.=) v.visitor_id
             order by p.created_at desc, p.provided_visitor_id desc
             limit 1
@@ -47,14 +47,14 @@ statement!(
         coalesce((
             select p.provided_visitor_id
             from visitor_identity.provided_identity as p
-            where p.account operator(pg_catalog.=) v.account
+            where p.account operator(pg_catalog.=) $1
                 and p.provided_visitor_id operator(pg_catalog.=)
                     visitor_identity.normalize_provided_visitor_id(f.fields operator(pg_catalog.->>) 'id')
                 and p.visitor_id operator(pg_catalog.=) v.visitor_id
         ), (
             select p.provided_visitor_id
             from visitor_identity.provided_identity as p
-            where p.account operator(pg_catalog.=) v.account
+            where p.account operator(pg_catalog.=) $1
                 and p.visitor_id operator(pg_catalog.=) v.visitor_id
                 and p.verified_at is not null
             order by p.verified_at desc, p.created_at, p.provided_visitor_id
@@ -62,7 +62,7 @@ statement!(
         ), (
             select p.provided_visitor_id
             from visitor_identity.provided_identity as p
-            where p.account operator(pg_catalog.=) v.account
+            where p.account operator(pg_catalog.=) $1
                 and p.visitor_id operator(pg_catalog.=) v.visitor_id
             order by p.created_at, p.provided_visitor_id
             limit 1
@@ -70,12 +70,12 @@ statement!(
         c.channel_type, c.channel_id, c.channel_user_id
     from visitor_identity.visitor as v
     left join visitor_identity.visitor_fields as f
-        on f.account operator(pg_catalog.=) v.account
+        on f.account operator(pg_catalog.=) $1
         and f.visitor_id operator(pg_catalog.=) v.visitor_id
     left join lateral (
         select i.channel_type, i.channel_id, i.channel_user_id, i.created_at
         from visitor_identity.channel_identity as i
-        where i.account operator(pg_catalog.=) v.account
+        where i.account operator(pg_catalog.=) $1
             and i.visitor_id operator(pg_catalog.=) v.visitor_id
             and ($3 is null or i.channel_type operator(pg_catalog.=) $3)
         order by i.created_at desc, i.channel_type, i.channel_id, i.channel_user_id

@@ -5,6 +5,7 @@
 //! receives when it next looks; so a policy is seen by the next call, and a call reads no policy it knows.
 
 use super::attachment::{AttachedTable, RowShape};
+use super::distributed::is_distributed;
 use super::history::HistoryView;
 use super::payload::RowReader;
 use super::spi::{connect, Mode, Statement, Value};
@@ -34,8 +35,12 @@ pub(super) struct Cache {
     pub(super) extension_owner: Option<pg_sys::Oid>,
     /// By the composite type of a row.
     pub(super) row_readers: HashMap<pg_sys::Oid, Rc<RowReader>>,
+    /// What of the tables on other nodes `all_tables` was made from, where they are distributed.
+    pub(super) made_from: String,
     /// Whether `pending_rebind` has rows.
     owed: Option<bool>,
+    /// Whether Citus distributes the identity tables. Then no trigger tells of a change, and no policy is kept.
+    pub(super) distributed: Option<bool>,
     /// Read inside a parallel query, where no new snapshot can be taken: good for that query only.
     read_in_parallel: bool,
 }
@@ -161,11 +166,13 @@ pub fn policy(account: &str) -> Result<Rc<Policy>, IdentityError> {
         return Ok(policy);
     }
     let policy = Rc::new(read_policy(account)?.ok_or(IdentityError::UnknownAccount)?);
-    cached(|cache| {
-        cache
-            .policies
-            .insert(account.to_owned(), Rc::clone(&policy));
-    })?;
+    if !is_distributed()? {
+        cached(|cache| {
+            cache
+                .policies
+                .insert(account.to_owned(), Rc::clone(&policy));
+        })?;
+    }
     Ok(policy)
 }
 
@@ -201,16 +208,31 @@ fn read_policy(account: &str) -> Result<Option<Policy>, IdentityError> {
 statement!(
     ANYTHING_OWED,
     "select exists (
-        select
+        select 1
         from visitor_identity.pending_rebind
     )"
 );
 
-/// Whether any rebinding is owed by anybody: normally none is, and then no call has to look for one. That one was
-/// made or settled is announced as a change of a policy is.
-pub fn is_anything_owed() -> Result<bool, IdentityError> {
+statement!(
+    ANYTHING_OWED_IN_ACCOUNT,
+    "select exists (
+        select 1
+        from visitor_identity.pending_rebind as r
+        where r.account operator(pg_catalog.=) $1
+    )"
+);
+
+/// Whether any rebinding may be owed in the account: normally none is by anybody, and then no call has to look for one.
+/// That one was made or settled is announced as a change of a policy is.
+pub fn is_anything_owed(account: &str) -> Result<bool, IdentityError> {
     if let Some(owed) = cached(|cache| cache.owed)? {
         return Ok(owed);
+    }
+    if is_distributed()? {
+        let account = [Value::Text(Some(account))];
+        let rows = ANYTHING_OWED_IN_ACCOUNT
+            .with(|statement| statement.run(Mode::NewestReadOnly, &account))?;
+        return Ok(rows.truth(0, 1));
     }
     let rows = ANYTHING_OWED.with(|statement| statement.run(Mode::NewestReadOnly, &[]))?;
     let owed = rows.truth(0, 1);
@@ -246,7 +268,9 @@ pub fn custom_channels() -> Result<Channels, IdentityError> {
         .filter_map(|row| Some((rows.get(row, 1)?, rows.get(row, 2)?)))
         .collect();
     let channels = Rc::new(channels);
-    cached(|cache| cache.channels = Some(Rc::clone(&channels)))?;
+    if !is_distributed()? {
+        cached(|cache| cache.channels = Some(Rc::clone(&channels)))?;
+    }
     Ok(Channels(channels))
 }
 

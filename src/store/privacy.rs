@@ -287,10 +287,14 @@ statement!(
 );
 
 // Ids that were another person's before are named in his log and as his former ones. Reads the whole log of the account.
+// The log names a table by its number, or by its whole name where the tables are distributed.
 statement!(
     ERASE_VALUES_IN_KEYS,
     "with erased as (
-        select 'visitor_identity.channel_identity'::pg_catalog.regclass::pg_catalog.oid as moved_table,
+        select array[
+            'visitor_identity.channel_identity',
+            'visitor_identity.channel_identity'::pg_catalog.regclass::pg_catalog.text
+        ] as moved_table,
             pg_catalog.jsonb_build_object(
                 'channel_type', c.channel_type,
                 'channel_id', c.channel_id,
@@ -300,13 +304,19 @@ statement!(
         where c.account operator(pg_catalog.=) $1
             and c.visitor_id operator(pg_catalog.=) any ($2)
         union all
-        select 'visitor_identity.device'::pg_catalog.regclass::pg_catalog.oid,
+        select array[
+            'visitor_identity.device',
+            'visitor_identity.device'::pg_catalog.regclass::pg_catalog.text
+        ],
             pg_catalog.jsonb_build_object('app', d.app, 'device_id', d.device_id)
         from visitor_identity.device as d
         where d.account operator(pg_catalog.=) $1
             and d.visitor_id operator(pg_catalog.=) any ($2)
         union all
-        select 'visitor_identity.provided_identity'::pg_catalog.regclass::pg_catalog.oid,
+        select array[
+            'visitor_identity.provided_identity',
+            'visitor_identity.provided_identity'::pg_catalog.regclass::pg_catalog.text
+        ],
             pg_catalog.to_jsonb(p.provided_visitor_id)
         from visitor_identity.provided_identity as p
         where p.account operator(pg_catalog.=) $1
@@ -317,17 +327,17 @@ statement!(
         select coalesce(pg_catalog.jsonb_agg(e.value), '[]'::pg_catalog.jsonb)
         from pg_catalog.jsonb_array_elements(k.keys) as e (value)
         where not exists (
-            select
+            select 1
             from erased as v
-            where v.moved_table operator(pg_catalog.=) k.moved_table
+            where k.moved_table::pg_catalog.text operator(pg_catalog.=) any (v.moved_table)
                 and e.value operator(pg_catalog.@>) v.key
         )
     )
     where k.account operator(pg_catalog.=) $1
         and exists (
-            select
+            select 1
             from erased as v
-            where v.moved_table operator(pg_catalog.=) k.moved_table
+            where k.moved_table::pg_catalog.text operator(pg_catalog.=) any (v.moved_table)
                 and k.keys operator(pg_catalog.@>) pg_catalog.jsonb_build_array(v.key)
         )"
 );
@@ -338,7 +348,7 @@ statement!(
     using visitor_identity.channel_identity as c
     where c.account operator(pg_catalog.=) $1
         and c.visitor_id operator(pg_catalog.=) any ($2)
-        and f.account operator(pg_catalog.=) c.account
+        and f.account operator(pg_catalog.=) $1
         and f.channel_user_id operator(pg_catalog.=) c.channel_user_id
         and f.channel_type operator(pg_catalog.=) c.channel_type
         and f.channel_id operator(pg_catalog.=) c.channel_id"
@@ -352,7 +362,7 @@ statement!(
     where r.account operator(pg_catalog.=) $1
         and (r.from_visitor_id operator(pg_catalog.=) any ($2)
             or r.to_visitor_id operator(pg_catalog.=) any ($2))
-        and k.account operator(pg_catalog.=) r.account
+        and k.account operator(pg_catalog.=) $1
         and k.rebind_id operator(pg_catalog.=) r.rebind_id"
 );
 
@@ -647,8 +657,8 @@ fn take_person(account: &str, visitor_id: Uuid) -> Result<Vec<Uuid>, IdentityErr
         // Elected, he stays who he is; until then another may have absorbed him, and while that one is waited for nothing of
         // his may be held, nor his election, which who undoes it waits for.
         let stays = unless_none(|| {
-            take_turn(account, &[wanted]);
-            elect(account, wanted);
+            take_turn(account, &[wanted])?;
+            elect(account, wanted)?;
             let now = canonical(Mode::Write, account, wanted)?;
             let stays = now == wanted;
             wanted = now;

@@ -5,6 +5,7 @@
 
 use super::attachment::{tables_holding, AttachedTable, Kind};
 use super::device::move_devices;
+use super::distributed::{caller, log_statement, logged};
 use super::notification::{notify, Rebinding};
 use super::policy::{announce_change, is_anything_owed};
 use super::row_lock::{Found, LockedRows};
@@ -126,22 +127,22 @@ statement!(
         and not v.forgotten
         and v.claimed_by is null
     returning exists (
-        select
+        select 1
         from visitor_identity.visitor as o
         where o.account operator(pg_catalog.=) $1
             and o.superseded_by operator(pg_catalog.=) $2
     ), exists (
-        select
+        select 1
         from visitor_identity.channel_identity as c
         where c.account operator(pg_catalog.=) $1
             and c.visitor_id operator(pg_catalog.=) $2
     ), exists (
-        select
+        select 1
         from visitor_identity.former_channel_identity as f
         where f.account operator(pg_catalog.=) $1
             and f.visitor_id operator(pg_catalog.=) $2
     ), exists (
-        select
+        select 1
         from visitor_identity.device as d
         where d.account operator(pg_catalog.=) $1
             and d.visitor_id operator(pg_catalog.=) $2
@@ -164,7 +165,7 @@ statement!(
             v.claimed_by is null
             or v.claimed_by operator(pg_catalog.=) $3
             or exists (
-                select
+                select 1
                 from visitor_identity.visitor as h
                 where h.account operator(pg_catalog.=) $1
                     and h.visitor_id operator(pg_catalog.=) v.claimed_by
@@ -237,7 +238,7 @@ statement!(
     INHERIT_FORMER_CHANNELS,
     "insert into visitor_identity.former_channel_identity
         (account, channel_type, channel_id, channel_user_id, visitor_id, until)
-    select f.account, f.channel_type, f.channel_id, f.channel_user_id, $3, f.until
+    select $1, f.channel_type, f.channel_id, f.channel_user_id, $3, f.until
     from visitor_identity.former_channel_identity as f
     where f.account operator(pg_catalog.=) $1
         and f.visitor_id operator(pg_catalog.=) $2
@@ -276,12 +277,12 @@ statement!(
 statement!(
     LOG,
     "insert into visitor_identity.rebind
-        (account, kind, from_visitor_id, to_visitor_id, rebound_chats, reason, kept_rows, claimed_by)
-    values ($1, $2, $3, $4, $5, $6, $7, $8)
+        (account, kind, from_visitor_id, to_visitor_id, rebound_chats, reason, kept_rows, claimed_by, rebound_by)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, session_user::pg_catalog.text))
     returning rebind_id"
 );
 
-statement!(
+log_statement!(
     LOG_KEYS,
     "insert into visitor_identity.rebind_row
         (account, rebind_id, moved_table, part, keys, of_visitor_table)
@@ -289,7 +290,7 @@ statement!(
 );
 
 // A row that left the visitor in the same transaction in which he was absorbed belongs to that rebinding.
-statement!(
+log_statement!(
     LOG_ONE_MORE,
     "with r as (
         update visitor_identity.rebind as r
@@ -708,7 +709,7 @@ fn move_everything(
     }
     // After the moves: whoever yielded while they waited has said so by now, also to this backend (the invalidation of a
     // transaction arrives before its locks are free).
-    if is_anything_owed()? {
+    if is_anything_owed(account)? {
         settle(account, from)?;
     }
     moved.sort_by_key(|moved| moved.table.to_u32());
@@ -769,7 +770,8 @@ pub fn log_row(
     row: &MovedRow,
 ) -> Result<(), IdentityError> {
     let [a, b, c] = pair(account, from, to);
-    let values = [a, b, c, Value::Oid(row.table), Value::Json(Some(&row.keys))];
+    let table = logged(row.table)?;
+    let values = [a, b, c, table.value(), Value::Json(Some(&row.keys))];
     let joined = LOG_ONE_MORE.with(|statement| statement.run(Mode::Write, &values))?;
     if joined.len() == 0 {
         let entry = Entry {
@@ -793,6 +795,7 @@ pub fn log_row(
 /// Logs a rebinding with the chats that moved, the other rows that were kept, and the keys, sorted by their tables.
 fn log(entry: &Entry<'_>, chats: i64, kept: i64, moved: &[Moved]) -> Result<i64, IdentityError> {
     let account = Value::Text(Some(entry.account));
+    let caller = caller();
     let values = [
         account,
         Value::Text(Some(entry.kind)),
@@ -802,6 +805,7 @@ fn log(entry: &Entry<'_>, chats: i64, kept: i64, moved: &[Moved]) -> Result<i64,
         Value::Text(Some(entry.reason)),
         Value::Int8(Some(kept)),
         Value::Uuid(entry.claimed_by),
+        Value::Text(caller.as_deref()),
     ];
     let rows = LOG.with(|statement| statement.run(Mode::Write, &values))?;
     let rebind_id = rows.number(0, 1);
@@ -810,10 +814,11 @@ fn log(entry: &Entry<'_>, chats: i64, kept: i64, moved: &[Moved]) -> Result<i64,
     for moved in moved {
         part = if moved.table == last { part + 1 } else { 0 };
         last = moved.table;
+        let table = logged(moved.table)?;
         let values = [
             account,
             Value::Int8(Some(rebind_id)),
-            Value::Oid(moved.table),
+            table.value(),
             Value::Int8(Some(part)),
             Value::Jsonb(&moved.keys),
             Value::Bool(moved.of_visitor_table),

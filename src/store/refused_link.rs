@@ -1,6 +1,7 @@
 //! The record of logins that met a visitor and did not absorb him.
 //! May touch: the table `refused_link`.
 
+use super::distributed::caller;
 use super::spi::{Mode, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -12,10 +13,10 @@ use uuid::Uuid;
 // row twice does no harm. Where nothing is new, nothing is written and no transaction id is taken.
 statement!(
     RECORD,
-    "insert into visitor_identity.refused_link (account, visitor_id, to_visitor_id, reason)
-    select $1, $2, $3, $4
+    "insert into visitor_identity.refused_link (account, visitor_id, to_visitor_id, reason, refused_by)
+    select $1, $2, $3, $4, coalesce($5, session_user::pg_catalog.text)
     where not exists (
-        select
+        select 1
         from visitor_identity.refused_link as r
         where r.account operator(pg_catalog.=) $1
             and r.visitor_id operator(pg_catalog.=) $2
@@ -30,12 +31,17 @@ pub fn record(
     refused: &[(Uuid, RefusedLink)],
     to: Uuid,
 ) -> Result<(), IdentityError> {
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let caller = caller();
     for (visitor, why) in refused {
         let values = [
             Value::Text(Some(account)),
             Value::Uuid(Some(*visitor)),
             Value::Uuid(Some(to)),
             Value::Text(Some(why.code())),
+            Value::Text(caller.as_deref()),
         ];
         RECORD.with(|statement| statement.run(Mode::Newest, &values))?;
     }

@@ -4,6 +4,7 @@
 //! Lock order, every path (notes on concurrency, section 7): chat rows the caller holds, elections of anonymous
 //! candidates sorted, visitor rows sorted, chats of the candidates, new bindings, moves, log.
 
+use super::distributed::{at_account, is_distributed};
 use super::held::hold_binding;
 use super::identity::{
     bind_channel, bind_target, facts, insert_visitor, lock_known, lock_visitor, name_alias,
@@ -18,6 +19,7 @@ use super::rebind::{
 use super::refused_link::record;
 use super::row_lock::LockedRows;
 use super::spi::{connect, is_read_only, transaction_snapshot_is_fixed, Mode};
+use crate::call::{known_code, ArrivedResolution, Call};
 use crate::error::IdentityError;
 use crate::resolution::{
     computed_id, decide, rebind_candidates, Asker, Basis, CandidateFacts, ChannelEffect, Decision,
@@ -38,7 +40,7 @@ const MOST_ROUNDS: usize = 50;
 const MOST_ELECTIONS: usize = 1000;
 
 /// What a call answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Resolution {
     pub visitor_id: Uuid,
     pub outcome: &'static str,
@@ -47,6 +49,24 @@ pub struct Resolution {
     pub rebind_ids: Vec<i64>,
     pub rebound_chats: i64,
     pub notes: Vec<&'static str>,
+}
+
+impl<'de> serde::Deserialize<'de> for Resolution {
+    fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let arrived = ArrivedResolution::deserialize(input)?;
+        let code = |text: &String| {
+            known_code(text).ok_or_else(|| serde::de::Error::custom("unknown code"))
+        };
+        Ok(Self {
+            visitor_id: arrived.visitor_id,
+            outcome: code(&arrived.outcome)?,
+            basis: code(&arrived.basis)?,
+            previous_visitor_ids: arrived.previous_visitor_ids,
+            rebind_ids: arrived.rebind_ids,
+            rebound_chats: arrived.rebound_chats,
+            notes: arrived.notes.iter().map(code).collect::<Result<_, _>>()?,
+        })
+    }
 }
 
 /// Whether the caller holds chat rows already, and therefore may not wait for whoever is rebinding their visitor.
@@ -160,6 +180,9 @@ pub(super) fn request_of(
 /// `find_visitor`: the canonical visitor, or None. Writes nothing, locks nothing.
 pub fn find(account: &str, raw: RawRequest<'_>) -> Result<Option<Uuid>, IdentityError> {
     connect(|| {
+        if let Some(answer) = asked_there(account, || Call::Find(raw.into()))? {
+            return Ok(answer);
+        }
         let (policy, request) = request_of(account, raw)?;
         let facts = facts(Mode::ReadOnly, account, &request)?;
         Ok(match decide(&policy, &request, &facts, &[]).target {
@@ -169,9 +192,65 @@ pub fn find(account: &str, raw: RawRequest<'_>) -> Result<Option<Uuid>, Identity
     })
 }
 
+/// The answer of the node that has the account, if that is another one.
+pub(super) fn asked_there<T: serde::de::DeserializeOwned>(
+    account: &str,
+    call: impl FnOnce() -> Call,
+) -> Result<Option<T>, IdentityError> {
+    let text = || serde_json::to_string(&call()).unwrap_or_default();
+    at_account(account, text)?
+        .map(|answer| serde_json::from_str(&answer))
+        .transpose()
+        .map_err(|_| IdentityError::Internal("an answer that cannot be read".into()))
+}
+
+/// Carries out what another node was asked.
+pub fn answer_call(account: &str, call: &str) -> Result<String, IdentityError> {
+    let call = serde_json::from_str(call)
+        .map_err(|_| IdentityError::Internal("a call that cannot be read".into()))?;
+    let answer = match &call {
+        Call::Resolve(sent) => serde_json::to_string(&resolve(account, sent.raw())?),
+        Call::Find(sent) => serde_json::to_string(&find(account, sent.raw())?),
+        Call::ChatVisitor(sent) => serde_json::to_string(&chat_visitor(account, sent.raw())?),
+        Call::Authorize(visitor, sent, now) => serde_json::to_string(&super::signature::authorize(
+            account,
+            &super::signature::signed_visitor(Some(visitor))?,
+            sent.raw(),
+            *now,
+        )?),
+    };
+    answer.map_err(|_| IdentityError::Internal("an answer that cannot be written".into()))
+}
+
+/// `chat_visitor`: what the triggers of an attached table do for a row that is about to be inserted, for an application
+/// that writes its rows itself.
+pub fn chat_visitor(account: &str, raw: RawRequest<'_>) -> Result<Uuid, IdentityError> {
+    connect(|| {
+        if let Some(answer) = asked_there(account, || Call::ChatVisitor(raw.into()))? {
+            return Ok(answer);
+        }
+        if is_read_only() {
+            return Err(IdentityError::ReadOnly);
+        }
+        let (policy, request) = request_of_row(account, raw)?;
+        let prepared = if request.provided.is_none() && request.channel.is_none() {
+            prepare_plain_row(&policy, &request)?
+        } else {
+            prepare(&policy, &request, None, Stance::HoldsChatRow(None))?
+        };
+        if !prepared.is_complete() || !prepared.settled.is_empty() {
+            complete(account, &prepared, Reason::ChatInsert, None)?;
+        }
+        Ok(prepared.visitor_id)
+    })
+}
+
 /// `resolve_visitor`: one read for a known visitor and nothing else.
 pub fn resolve(account: &str, raw: RawRequest<'_>) -> Result<Resolution, IdentityError> {
     connect(|| {
+        if let Some(answer) = asked_there(account, || Call::Resolve(raw.into()))? {
+            return Ok(answer);
+        }
         let (policy, request) = request_of(account, raw)?;
         let known = facts(Mode::OwnWork, account, &request)?;
         let read_only = is_read_only();
@@ -306,15 +385,15 @@ impl Held {
 
 /// Tries an election a few times. An aborting transaction gives up its rows a moment before its elections: whoever it
 /// wakes must not take the dying one for the winner.
-fn try_election_patiently(key: i64) -> bool {
+fn try_election_patiently(account: &str, key: i64) -> Result<bool, IdentityError> {
     for pause in [1, 2, 4, 0] {
-        if try_election(key) {
-            return true;
+        if try_election(account, key)? {
+            return Ok(true);
         }
         pgrx::check_for_interrupts!();
         std::thread::sleep(Duration::from_millis(pause));
     }
-    false
+    Ok(false)
 }
 
 enum Locked {
@@ -338,18 +417,19 @@ fn turn_key(account: &str, visitor: Uuid) -> i64 {
 }
 
 /// Elects this transaction as the one that moves a visitor's chats, waiting for another that does.
-pub(super) fn elect(account: &str, visitor: Uuid) {
-    wait_for_election(election_key(account, visitor));
+pub(super) fn elect(account: &str, visitor: Uuid) -> Result<(), IdentityError> {
+    wait_for_election(account, election_key(account, visitor))
 }
 
 /// What a human orders about a visitor waits for what another orders about him, before anything of his is held: it takes
 /// identified visitors, whom a login that holds a chat waits for.
-pub(super) fn take_turn(account: &str, visitors: &[Uuid]) {
+pub(super) fn take_turn(account: &str, visitors: &[Uuid]) -> Result<(), IdentityError> {
     let mut visitors = visitors.to_vec();
     visitors.sort_unstable();
     for visitor in visitors {
-        wait_for_election(turn_key(account, visitor));
+        wait_for_election(account, turn_key(account, visitor))?;
     }
+    Ok(())
 }
 
 /// Locks what a decision needs, in the one order: elections sorted, then rows sorted. The holder of the computed id is
@@ -381,10 +461,11 @@ fn lock(
         let is_one_of_few = count_election();
         let key = election_key(account, *visitor);
         let elected = if may_wait {
-            wait_for_election(key);
+            wait_for_election(account, key)?;
             true
         } else {
-            (stance != Stance::HoldsNothing && !is_one_of_few) || try_election_patiently(key)
+            (stance != Stance::HoldsNothing && !is_one_of_few)
+                || try_election_patiently(account, key)?
         };
         if elected {
             held.elected.push(*visitor);
@@ -527,13 +608,14 @@ pub fn prepare(
                     let locked = lock(policy, request, decision, None, stance, true, &mut held)?;
                     held.seen = None;
                     // Who yielded to whoever held one of the rows has said so by the time that it is ours.
-                    if matches!(locked, Locked::ReadAgain) || is_anything_owed()? {
+                    if matches!(locked, Locked::ReadAgain) || is_anything_owed(account)? {
                         continue;
                     }
                 }
                 // Not beside a chat row that is held: what BEFORE decides may come to nothing, and locks no chats but for a
                 // binding.
-                let locks_found = at_once.is_some() && stance == Stance::HoldsNothing;
+                let locks_found =
+                    at_once.is_some() && stance == Stance::HoldsNothing && !is_distributed()?;
                 let mut found = FoundChats::default();
                 let decision = judge(policy, request, &known, locks_found.then_some(&mut found))?;
                 if locks_found && decision.absorbed().next().is_some() {
@@ -736,8 +818,8 @@ fn complete_owed(
         // visitor completes it.
         let key = election_key(account, visitor);
         if held.nothing() {
-            wait_for_election(key);
-        } else if !try_election(key) {
+            wait_for_election(account, key)?;
+        } else if !try_election(account, key)? {
             continue;
         }
         held.elected.push(visitor);
@@ -785,7 +867,7 @@ fn share_beside(account: &str, visitor: Uuid, left: Uuid) -> Result<Beside, Iden
     if idle.is_some() || survivor(account, visitor)?.is_none() {
         return Ok(Beside::Locked(idle));
     }
-    if try_election_patiently(election_key(account, left)) {
+    if try_election_patiently(account, election_key(account, left))? {
         return Ok(Beside::Locked(lock_visitor(account, visitor, Lock::Share)?));
     }
     if transaction_snapshot_is_fixed() {

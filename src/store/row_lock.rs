@@ -5,6 +5,7 @@
 //! seeks. A chat that left its visitor a moment ago would be waited for too, and who holds it now may be giving it back to
 //! him and waiting for us: 40P01.
 
+use super::distributed::is_distributed;
 use super::spi::{as_role, transaction_snapshot_is_fixed, Mode, Rows, Statement, Value};
 use crate::error::IdentityError;
 use pgrx::pg_sys;
@@ -85,7 +86,7 @@ impl RowLocks {
     /// changed meanwhile, which above READ COMMITTED is 40001.
     pub fn take_found(&self, found: &Found) -> Result<Option<LockedRows>, IdentityError> {
         let mut waited = false;
-        match self.take_versions(&found.0, &mut waited) {
+        match self.take_versions(&found.0, &mut waited)? {
             Taken::All => Ok(Some(LockedRows {
                 count: found.count(),
                 waited,
@@ -103,7 +104,7 @@ impl RowLocks {
         let mut waited = false;
         for _ in 0..MOST_PASSES {
             let found = self.find(which, None)?;
-            match self.take_versions(&found.0, &mut waited) {
+            match self.take_versions(&found.0, &mut waited)? {
                 Taken::All => {
                     return Ok(LockedRows {
                         count: found.count(),
@@ -124,7 +125,11 @@ impl RowLocks {
         })
     }
 
-    fn take_versions(&self, rows: &Rows, waited: &mut bool) -> Taken {
+    fn take_versions(&self, rows: &Rows, waited: &mut bool) -> Result<Taken, IdentityError> {
+        // A version is a place on one node.
+        if is_distributed()? {
+            return Ok(Taken::CannotTell);
+        }
         let version = |row| {
             let table = rows.get::<pg_sys::Oid>(row, 1)?;
             Some((table, rows.get::<pg_sys::ItemPointerData>(row, 2)?))
@@ -132,7 +137,7 @@ impl RowLocks {
         let mut row = 0;
         while row < rows.len() {
             let Some((table, _)) = version(row) else {
-                return Taken::CannotTell;
+                return Ok(Taken::CannotTell);
             };
             // The rows of one table or partition by one opening of it, as far as they follow each other.
             let versions = std::iter::from_fn(|| {
@@ -142,10 +147,10 @@ impl RowLocks {
             });
             match lock_versions(table, versions, self.mode, waited) {
                 Taken::All => {}
-                other => return other,
+                other => return Ok(other),
             }
         }
-        Taken::All
+        Ok(Taken::All)
     }
 }
 

@@ -5,9 +5,10 @@
 //! remembers a secret.
 
 use super::policy::policy;
-use super::resolve::{facts_of_plain_row, resolve};
+use super::resolve::{asked_there, facts_of_plain_row, resolve};
 use super::spi::{connect, is_read_only, look_anew, Mode, Value};
 use super::statement;
+use crate::call::Call;
 use crate::error::IdentityError;
 use crate::identifier::{self, Text};
 use crate::resolution::RawRequest;
@@ -20,14 +21,19 @@ use uuid::Uuid;
 /// How often a login starts again because its id became another visitor's in the middle of it.
 const MOST_ATTEMPTS: usize = 3;
 
+// Two statements, because the accounts and the keys may be distributed differently.
 statement!(
-    KEYS_AND_RULE,
-    "select k.algorithm, k.secret, a.signature_fields::pg_catalog.text, a.signature_horizon::pg_catalog.int8
+    RULE,
+    "select a.signature_fields::pg_catalog.text, a.signature_horizon::pg_catalog.int8
     from visitor_identity.account as a
-    left join visitor_identity.signature_key as k
-        on k.account operator(pg_catalog.=) a.account
-        and k.retired_at is null
     where a.account operator(pg_catalog.=) $1"
+);
+statement!(
+    KEYS,
+    "select k.algorithm, k.secret
+    from visitor_identity.signature_key as k
+    where k.account operator(pg_catalog.=) $1
+        and k.retired_at is null"
 );
 
 statement!(
@@ -58,7 +64,7 @@ statement!(
         ) is true
     from visitor_identity.provided_identity as p
     left join visitor_identity.visitor_fields as f
-        on f.account operator(pg_catalog.=) p.account
+        on f.account operator(pg_catalog.=) $1
         and f.visitor_id operator(pg_catalog.=) p.visitor_id
     where p.account operator(pg_catalog.=) $1
         and p.provided_visitor_id operator(pg_catalog.=) $2"
@@ -118,10 +124,11 @@ pub fn verdict(
 ) -> Result<Verdict, IdentityError> {
     connect(|| {
         let values = [Value::Text(Some(account))];
-        let rows = KEYS_AND_RULE.with(|kept| kept.run(Mode::NewestReadOnly, &values))?;
-        if rows.len() == 0 {
+        let rule = RULE.with(|kept| kept.run(Mode::NewestReadOnly, &values))?;
+        if rule.len() == 0 {
             return Err(IdentityError::UnknownAccount);
         }
+        let rows = KEYS.with(|kept| kept.run(Mode::NewestReadOnly, &values))?;
         let secrets: Vec<(Algorithm, String)> = (0..rows.len())
             .filter_map(|row| {
                 let algorithm = Algorithm::from_name(&rows.get::<String>(row, 1)?)?;
@@ -135,12 +142,36 @@ pub fn verdict(
                 secret,
             })
             .collect();
-        let strict = rows
-            .get::<String>(0, 3)
-            .map(|fields| strict_rule(&fields, rows.number(0, 4)))
+        let strict = rule
+            .get::<String>(0, 1)
+            .map(|fields| strict_rule(&fields, rule.number(0, 2)))
             .transpose()?;
         Ok(verify(visitor, &keys, strict.as_ref(), now_unix_seconds))
     })
+}
+
+/// `authorize_visitor`, where the account is.
+pub fn authorize_text(
+    account: &str,
+    visitor: Option<&str>,
+    raw: RawRequest<'_>,
+    now_unix_seconds: i64,
+) -> Result<Uuid, IdentityError> {
+    let sent = || {
+        Call::Authorize(
+            visitor.unwrap_or_default().into(),
+            raw.into(),
+            now_unix_seconds,
+        )
+    };
+    let there = match visitor {
+        Some(_) => connect(|| asked_there(account, sent))?,
+        None => None,
+    };
+    match there {
+        Some(answer) => Ok(answer),
+        None => authorize(account, &signed_visitor(visitor)?, raw, now_unix_seconds),
+    }
 }
 
 /// `authorize_visitor`: verifies, resolves with the proven id, and keeps what was proven. Nothing is written before the

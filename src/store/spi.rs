@@ -155,7 +155,7 @@ impl Statement {
         let text = CString::new(self.text.as_bytes())
             .map_err(|_| IdentityError::Internal("a statement contains NUL".into()))?;
         // Citus chooses a shard by the values, so it plans anew for them wherever that costs nothing to speak of.
-        let options = if is_citus_installed() {
+        let options = if super::distributed::has_citus() {
             0
         } else {
             self.cursor_options
@@ -209,6 +209,12 @@ impl Statement {
                 Mode::Newest | Mode::NewestReadOnly if pg_sys::IsInParallelMode() => {
                     // A parallel query takes no new snapshots, and writes nothing that could need one.
                     pg_sys::SPI_execute_plan(plan, datums.as_mut_ptr(), nulls.as_ptr(), true, 0)
+                }
+                Mode::Newest
+                    if transaction_snapshot_is_fixed()
+                        && super::distributed::knows_no_crosscheck() =>
+                {
+                    return Err(IdentityError::NeedsReadCommitted)
                 }
                 Mode::Newest | Mode::NewestReadOnly => {
                     let writes = mode == Mode::Newest;
@@ -416,12 +422,6 @@ pub fn look_anew() {
         pg_sys::GetCurrentCommandId(true);
         pg_sys::CommandCounterIncrement();
     }
-}
-
-/// Whether the database may have distributed tables.
-pub fn is_citus_installed() -> bool {
-    // SAFETY: inside a transaction; the name is a constant.
-    unsafe { pg_sys::get_extension_oid(c"citus".as_ptr(), true) != pg_sys::InvalidOid }
 }
 
 /// Whether the active snapshot shows everything that this transaction has written.

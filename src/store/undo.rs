@@ -3,6 +3,7 @@
 
 use super::attachment::{attached_tables, tables_holding, Kind, PutBackWhich};
 use super::device::{put_devices_back, put_named_devices_back};
+use super::distributed::{log_statement, logged, table_in_log};
 use super::identity::{lock_visitor, Lock};
 use super::notification::{notify, Rebinding};
 use super::rebind::{lock_chats, Moving};
@@ -40,7 +41,7 @@ statement!(
         and r.undone_at is null"
 );
 
-statement!(
+log_statement!(
     KEYS,
     "select k.moved_table::pg_catalog.oid, pg_catalog.jsonb_array_length(k.keys)::pg_catalog.int8,
         k.keys::pg_catalog.text,
@@ -57,12 +58,12 @@ statement!(
         k.moved_table, k.part"
 );
 
-statement!(
+log_statement!(
     KEYS_OF_OTHERS,
     "select coalesce(pg_catalog.jsonb_agg(e.value), '[]'::pg_catalog.jsonb)::pg_catalog.text
     from visitor_identity.rebind as r
     join visitor_identity.rebind_row as k
-        on k.account operator(pg_catalog.=) r.account
+        on k.account operator(pg_catalog.=) $1
         and k.rebind_id operator(pg_catalog.=) r.rebind_id
         and k.moved_table operator(pg_catalog.=) $4::pg_catalog.oid
     cross join lateral pg_catalog.jsonb_array_elements(k.keys) as e (value)
@@ -138,7 +139,7 @@ statement!(
         where f.account operator(pg_catalog.=) $1
             and f.visitor_id operator(pg_catalog.=) $3
             and exists (
-                select
+                select 1
                 from visitor_identity.provided_identity as p
                 where p.account operator(pg_catalog.=) $1
                     and p.visitor_id operator(pg_catalog.=) $2
@@ -186,10 +187,10 @@ pub fn undo(account: &str, rebind_id: i64) -> Result<Vec<PutBack>, IdentityError
         // Elected before anything is locked, as whoever moves the chats of either is, and whoever forgets `to`; the log's
         // row comes last, because who holds a chat may be waiting to write there.
         let mut pair = [from, to];
-        take_turn(account, &pair);
+        take_turn(account, &pair)?;
         pair.sort_unstable();
         for visitor in pair {
-            elect(account, visitor);
+            elect(account, visitor)?;
         }
         let whole_visitor = rows.truth(0, 3);
         let takes_back_ids = rows.truth(0, 5);
@@ -283,10 +284,9 @@ fn put_back(
     let parts = KEYS.with(|statement| statement.run(Mode::Write, id))?;
     let mut done: Vec<PutBack> = Vec::new();
     for row in 0..parts.len() {
-        let (Some(moved_table), Some(keys)) = (
-            parts.get::<pg_sys::Oid>(row, 1),
-            parts.get::<String>(row, 3),
-        ) else {
+        let (Some(moved_table), Some(keys)) =
+            (table_in_log(&parts, row, 1)?, parts.get::<String>(row, 3))
+        else {
             continue;
         };
         let total = parts.number(row, 2);
@@ -322,10 +322,10 @@ fn put_back(
                         .ok_or(IdentityError::ClashAppeared)?,
                         Kind::Chats => {
                             // With the last part of the table, so that no row of another part is taken for one whose key changed.
-                            let is_last = parts.get::<pg_sys::Oid>(row + 1, 1) != Some(moved_table);
+                            let is_last = table_in_log(&parts, row + 1, 1)? != Some(moved_table);
                             let others = if whole_visitor && is_last {
-                                let of_table =
-                                    [values[0], values[2], id[1], Value::Oid(moved_table)];
+                                let logged = logged(moved_table)?;
+                                let of_table = [values[0], values[2], id[1], logged.value()];
                                 KEYS_OF_OTHERS
                                     .with(|statement| statement.run(Mode::Write, &of_table))?
                                     .get::<String>(0, 1)

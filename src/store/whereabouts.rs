@@ -2,6 +2,7 @@
 //! May touch: the identity tables and the log; the attached tables through `attachment`; writes nothing.
 
 use super::attachment::{tables_holding, AttachedTable, StoredChat};
+use super::distributed::{log_statement, table_in_log};
 use super::identity::survivor;
 use super::policy::policy;
 use super::spi::{connect, Mode, Value};
@@ -36,7 +37,7 @@ statement!(
 );
 
 // In the order in which it happened, so that the last move of a chat is the one that counts. Read once for all chats.
-statement!(
+log_statement!(
     MOVES,
     "select k.moved_table::pg_catalog.oid, e.value::pg_catalog.text, r.rebind_id, r.kind,
         r.from_visitor_id operator(pg_catalog.=) any ($2), r.to_visitor_id operator(pg_catalog.=) any ($2),
@@ -44,13 +45,17 @@ statement!(
         coalesce(v.superseded_by, v.visitor_id)
     from visitor_identity.rebind as r
     join visitor_identity.rebind_row as k
-        on k.account operator(pg_catalog.=) r.account
+        on k.account operator(pg_catalog.=) $1
         and k.rebind_id operator(pg_catalog.=) r.rebind_id
-    join visitor_identity.attached_table as t
-        on t.attached::pg_catalog.oid operator(pg_catalog.=) k.moved_table::pg_catalog.oid
+        and k.moved_table::pg_catalog.oid operator(pg_catalog.<>) all (array[
+            'visitor_identity.visitor'::pg_catalog.regclass::pg_catalog.oid,
+            'visitor_identity.channel_identity'::pg_catalog.regclass::pg_catalog.oid,
+            'visitor_identity.provided_identity'::pg_catalog.regclass::pg_catalog.oid,
+            'visitor_identity.device'::pg_catalog.regclass::pg_catalog.oid
+        ])
     cross join lateral pg_catalog.jsonb_array_elements(k.keys) as e (value)
     left join visitor_identity.visitor as v
-        on v.account operator(pg_catalog.=) r.account
+        on v.account operator(pg_catalog.=) $1
         and v.visitor_id operator(pg_catalog.=)
             case when r.undone_at is null then r.to_visitor_id else r.from_visitor_id end
     where r.account operator(pg_catalog.=) $1
@@ -137,7 +142,7 @@ fn read_log(account: &str, canonical: Uuid) -> Result<HashMap<pg_sys::Oid, Log>,
     for row in 0..rows.len() {
         let text = |column| rows.get::<String>(row, column);
         let (Some(table), Some(key), Some(rebind_id), Some(kind)) = (
-            rows.get::<pg_sys::Oid>(row, 1),
+            table_in_log(&rows, row, 1)?,
             text(2),
             rows.get::<i64>(row, 3),
             text(4).and_then(|kind| Kind::from_name(&kind)),

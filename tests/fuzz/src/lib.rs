@@ -4,8 +4,12 @@
 // Used by the rooms that are not here.
 #![allow(dead_code, unused_imports)]
 
+#[path = "../../../src/call.rs"]
+pub mod call;
 #[path = "../../../src/device.rs"]
 pub mod device;
+#[path = "../../../src/distribution.rs"]
+pub mod distribution;
 #[path = "../../../src/graph.rs"]
 pub mod graph;
 #[path = "../../../src/identifier/mod.rs"]
