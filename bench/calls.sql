@@ -21,7 +21,7 @@ select p.channel_type, coalesce(p.as_written, p.channel_user_id) as channel_user
 from known as k
 cross join lateral bench.person(k.channel_n) as p;
 create temp table cookie as
-select md5('visitor ' || (1 + floor(random() * :visitors)::bigint + i * 0))::uuid as visitor_id
+select visitor_identity.derive_visitor_id('C-' || (1 + floor(random() * :visitors)::bigint + i * 0)) as visitor_id
 from generate_series(1, :calls) as i;
 analyze known, channel, cookie;
 

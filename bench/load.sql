@@ -1,6 +1,7 @@
 -- The identities, the same in the extension's tables and in the peer's: half of the visitors have a provided id, 40 %
 -- came through a channel, 10 % are anonymous, half of those superseded; a tenth has a channel id besides. With one
--- identity a visitor on the average. Visitor ids are md5 sums of a number, so that a client can name them.
+-- identity a visitor on the average. Visitor ids are computed from the provided id, as the
+-- extension does it, also those of people who have none: so a client can name them.
 -- psql variable: visitors.
 
 \set ON_ERROR_STOP on
@@ -11,9 +12,9 @@ select set_config('bench.visitors', :'visitors', false)
 -- Everything about visitor number n.
 create function bench.person(n bigint)
 returns table (visitor_id uuid, provided_visitor_id text, channel_type text, channel_user_id text, as_written text)
-language sql immutable
+language sql stable
 as $$
-    select md5('visitor ' || n)::uuid,
+    select visitor_identity.derive_visitor_id('C-' || n),
         'C-' || n,
         (array['telegram', 'whatsapp', 'facebook', 'viber'])[1 + n % 4],
         case n % 4
@@ -28,8 +29,8 @@ as $$
 $$;
 
 insert into visitor_identity.visitor (account, visitor_id, superseded_by, identified)
-select 'default', md5('visitor ' || n)::uuid,
-    case when n > 0.95 * :visitors then md5('visitor ' || (n - 0.95 * :visitors)::bigint)::uuid end,
+select 'default', visitor_identity.derive_visitor_id('C-' || n),
+    case when n > 0.95 * :visitors then visitor_identity.derive_visitor_id('C-' || (n - 0.95 * :visitors)::bigint) end,
     n <= 0.5 * :visitors
 from generate_series(1, :visitors) as n;
 
@@ -46,7 +47,7 @@ select r.account, r.rebind_id, 'chat.chat', 0, jsonb_build_array(jsonb_build_obj
 from r;
 
 insert into visitor_identity.provided_identity (account, provided_visitor_id, visitor_id)
-select 'default', 'C-' || n, md5('visitor ' || n)::uuid
+select 'default', 'C-' || n, visitor_identity.derive_visitor_id('C-' || n)
 from generate_series(1, (0.5 * :visitors)::bigint) as n;
 
 insert into visitor_identity.channel_identity (account, channel_type, channel_id, channel_user_id, visitor_id)

@@ -18,7 +18,7 @@ declare
     written_before pg_lsn;
 begin
     create temp table person as
-    select r.visitor_id, 'C-' || r.person as provided_visitor_id, md5('visitor ' || r.person)::uuid as target
+    select r.visitor_id, 'C-' || r.person as provided_visitor_id, visitor_identity.derive_visitor_id('C-' || r.person) as target
     from bench.rebound as r
     where r.k = wanted_k
         and r.round = wanted_round

@@ -1,4 +1,4 @@
 -- pgbench: one chat of a known visitor of a channel, into the same table unattached.
 \set n random(1, :people_of_channels)
 insert into peer.chat (account, visitor_id, channel_type, channel_id, channel_user_id, department)
-values ('default', md5('visitor ' || 4 * :n)::uuid, 'telegram', '', (100000000 + 4 * :n)::text, 'sales');
+values ('default', visitor_identity.derive_visitor_id('C-' || 4 * :n), 'telegram', '', (100000000 + 4 * :n)::text, 'sales');

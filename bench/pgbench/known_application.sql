@@ -11,5 +11,5 @@ where p.account = 'default'
 select coalesce(v.superseded_by, v.visitor_id), v.identified, v.claimed_by
 from visitor_identity.visitor as v
 where v.account = 'default'
-    and v.visitor_id = md5('visitor ' || :n)::uuid;
+    and v.visitor_id = visitor_identity.derive_visitor_id('C-' || :n);
 commit;
