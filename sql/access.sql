@@ -285,7 +285,7 @@ begin
         perform pg_catalog.pg_extension_config_dump(
             format('visitor_identity.%I', 'restored_' || divided)::regclass,
             format(
-                'union all select %s from visitor_identity.%I where exists (select from pg_catalog.pg_partitioned_table where partrelid = %L::pg_catalog.regclass)',
+                'union all select %s from visitor_identity.%I where exists (select 1 from pg_catalog.pg_partitioned_table where partrelid = %L::pg_catalog.regclass)',
                 (
                     select string_agg(quote_ident(a.attname), ', ' order by a.attnum)
                     from pg_attribute as a

@@ -3,6 +3,7 @@
 
 use super::attach::owner_of_extension;
 use super::attachment::key_as_json;
+use super::distributed::is_distributed;
 use super::identity::survivor;
 use super::policy::{cached, policy, watch};
 use super::spi::{as_role, connect, may_read, may_use_schema, Mode, Statement, StoredJson, Value};
@@ -477,7 +478,8 @@ impl HistoryView {
             Whom::Several => values.as_slice(),
             _ => values.split_at(9).0,
         };
-        let statement = || Statement::over_table(self.statement(shape)).for_any_values();
+        let at_once = is_distributed()?;
+        let statement = || Statement::over_table(self.statement(shape, at_once)).for_any_values();
         let kept = self.statements.get(shape.number());
         let rows = match kept {
             // The name of the schema is looked up with a caller's rights when the statement is planned, and a kept one is
@@ -505,13 +507,13 @@ impl HistoryView {
             .collect())
     }
 
-    /// The text of a statement.
-    fn statement(&self, shape: Shape) -> String {
+    /// The text of a statement. `at_once`: the visitors are not looked for one at a time.
+    fn statement(&self, shape: Shape, at_once: bool) -> String {
         let parts: Vec<String> = [
             match shape.visitors {
                 Whom::Nobody => None,
                 Whom::One => Some(self.of_one(shape)),
-                Whom::Several => Some(self.of_several(shape)),
+                Whom::Several => Some(self.of_several(shape, at_once)),
             },
             shape.by_text.then(|| self.by_text(shape)),
         ]
@@ -537,47 +539,55 @@ impl HistoryView {
         )
     }
 
-    /// A visitor at a time, each by the index, however many are guessed.
-    fn of_several(&self, shape: Shape) -> String {
+    /// A visitor at a time, each by the index, however many are guessed. All at once for Citus, which limits no sub-select
+    /// for each row of another.
+    fn of_several(&self, shape: Shape, at_once: bool) -> String {
+        let id = if at_once { "h.visitor_id" } else { "v.id" };
         let of_channel = if self.has_channel {
-            "(
-                v.id operator(pg_catalog.=) any ($12)
+            format!(
+                "(
+                {id} operator(pg_catalog.=) any ($12)
                 and visitor_identity.normalize_channel_user_id(
                     h.channel_type::pg_catalog.text, h.channel_user_id::pg_catalog.text
                 ) operator(pg_catalog.=) any ($8)
             )"
+            )
         } else {
-            "false"
+            "false".to_owned()
         };
         let label = format!(
             "case
-                when v.id operator(pg_catalog.=) any ($10) then 'visitor_id'
-                when v.id operator(pg_catalog.=) any ($11) then 'provided_visitor_id'
+                when {id} operator(pg_catalog.=) any ($10) then 'visitor_id'
+                when {id} operator(pg_catalog.=) any ($11) then 'provided_visitor_id'
                 when {of_channel} then 'channel_user_id'
                 else 'origin_visitor_id'
             end::pg_catalog.text"
         );
+        let sought = if at_once { "any ($2)" } else { "v.id" };
         let which = format!(
-            "h.visitor_id operator(pg_catalog.=) v.id
+            "h.visitor_id operator(pg_catalog.=) {sought}
             and (
-                v.id operator(pg_catalog.=) any ($10)
-                or v.id operator(pg_catalog.=) any ($11)
+                {id} operator(pg_catalog.=) any ($10)
+                or {id} operator(pg_catalog.=) any ($11)
                 or {of_channel}
                 or (
-                    v.id operator(pg_catalog.=) any ($13)
+                    {id} operator(pg_catalog.=) any ($13)
                     and h.origin_visitor_id operator(pg_catalog.=) $14
                 )
             )"
         );
+        let page = self.page(&label, &which, shape);
+        if at_once {
+            return page;
+        }
         format!(
             "select page.*
             from pg_catalog.unnest($2) as v (id)
             cross join lateral (
-                {}
+                {page}
             ) as page
             order by page.visitor_identity_time desc nulls last, page.visitor_identity_key
-            limit $3",
-            self.page(&label, &which, shape)
+            limit $3"
         )
     }
 

@@ -118,6 +118,8 @@ pub struct Statement {
     text: std::borrow::Cow<'static, str>,
     cursor_options: u32,
     plan: Cell<pg_sys::SPIPlanPtr>,
+    /// Whether the kept plan is one for any values.
+    is_for_any: Cell<bool>,
 }
 
 impl Statement {
@@ -127,6 +129,7 @@ impl Statement {
             text: std::borrow::Cow::Borrowed(text),
             cursor_options: 0,
             plan: Cell::new(std::ptr::null_mut()),
+            is_for_any: Cell::new(false),
         }
     }
 
@@ -136,6 +139,7 @@ impl Statement {
             text: std::borrow::Cow::Owned(text),
             cursor_options: 0,
             plan: Cell::new(std::ptr::null_mut()),
+            is_for_any: Cell::new(false),
         }
     }
 
@@ -148,7 +152,9 @@ impl Statement {
 
     fn plan(&self, values: &[Value<'_>]) -> Result<pg_sys::SPIPlanPtr, IdentityError> {
         let kept = self.plan.get();
-        if !kept.is_null() {
+        // One that was made before the tables were distributed stays allocated: a statement further out may be running it.
+        let is_outdated = || self.is_for_any.get() && super::distributed::knows_no_crosscheck();
+        if !kept.is_null() && !is_outdated() {
             return Ok(kept);
         }
         let mut types: Vec<pg_sys::Oid> = values.iter().map(Value::type_oid).collect();
@@ -176,6 +182,7 @@ impl Statement {
             plan
         };
         self.plan.set(plan);
+        self.is_for_any.set(options != 0);
         Ok(plan)
     }
 

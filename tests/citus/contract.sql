@@ -105,6 +105,18 @@ select visitor_identity.resolve_visitor(account => 'south') as kept \gset
 select outcome, notes from visitor_identity.resolve_visitor_detail('P-5', visitor_id => :'kept', account => 'south');
 update visitor_identity.account set on_authorization = 'rebind' where account = 'south';
 
+\echo == claimed, then absorbed by the claimant; targets that are known, on both sides of the ids
+update visitor_identity.account set on_authorization = 'keep' where account = 'south';
+select visitor_identity.resolve_visitor(account => 'south') as kept \gset
+select outcome, notes from visitor_identity.resolve_visitor_detail('P-5', visitor_id => :'kept', account => 'south');
+update visitor_identity.account set on_authorization = 'rebind' where account = 'south';
+select claimed_by = visitor_identity.find_visitor('P-5', account => 'south') from visitor_identity.visitor where account = 'south' and visitor_id = :'kept';
+select outcome, notes from visitor_identity.resolve_visitor_detail('P-5', visitor_id => :'kept', account => 'south');
+select visitor_identity.chat_visitor(visitor_id => '00000000-0000-4000-8000-000000000001', account => 'south');
+select visitor_identity.chat_visitor(visitor_id => 'ffffffff-ffff-4fff-bfff-ffffffffffff', account => 'south');
+select outcome, notes from visitor_identity.resolve_visitor_detail('P-5', visitor_id => '00000000-0000-4000-8000-000000000001', account => 'south');
+select outcome, notes from visitor_identity.resolve_visitor_detail('P-5', visitor_id => 'ffffffff-ffff-4fff-bfff-ffffffffffff', account => 'south');
+
 \echo == a channel user who logs in
 begin;
 select visitor_identity.chat_visitor(channel_type => 'whatsapp', channel_user_id => '+1 (043) 568-5475', account => 'west') as visitor \gset
@@ -128,6 +140,24 @@ select kind, account, chat_key, occurrences, detail from visitor_identity.anomal
 select chat_table, chat_key, matched_by, provided_visitor_id from visitor_identity.search_history('P-2', account => 'north');
 select chat_table, chat_key, matched_by from visitor_identity.search_history(:'cookie', account => 'north');
 select chat_table, chat_key, matched_by, channel_user_id from visitor_identity.search_history('+1 (043) 568-5475', account => 'west');
+
+\echo == a number that is a provided id of one and a channel user id of another: page after page
+select visitor_identity.resolve_visitor('10435685477', account => 'south') as provided \gset
+select visitor_identity.resolve_visitor(channel_type => 'whatsapp', channel_user_id => '10435685477', account => 'south') as of_channel \gset
+insert into chat.chat (account, chat_id, visitor_id, origin_visitor_id, provided_visitor_id, channel_type, channel_user_id, opened_at, closed_at)
+values
+    ('south', 21, :'provided', :'provided', '10435685477', null, null, '2026-03-01 10:00+00', '2026-03-02'),
+    ('south', 22, :'of_channel', :'of_channel', null, 'whatsapp', '+1 (043) 568-5477', '2026-03-01 11:00+00', '2026-03-02'),
+    ('south', 23, :'provided', :'provided', '10435685477', null, null, '2026-03-01 12:00+00', '2026-03-02'),
+    ('south', 24, :'of_channel', :'of_channel', null, 'whatsapp', '+1 (043) 568-5477', '2026-03-01 12:00+00', '2026-03-02'),
+    ('south', 25, :'of_channel', :'of_channel', null, null, null, '2026-03-01 13:00+00', '2026-03-02');
+select chat_key, matched_by from visitor_identity.search_history('10435685477', account => 'south');
+select chat_key, matched_by from visitor_identity.search_history('10435685477', account => 'south', page_size => 2);
+select chat_key, matched_by from visitor_identity.search_history(
+    '10435685477', account => 'south', page_size => 2, after_opened_at => '2026-03-01 12:00+00', after_chat_table => 'chat.chat',
+    after_chat_key => '{"account": "south", "chat_id": 24}'
+);
+select chat_key, matched_by from visitor_identity.search_history('10435685477', account => 'south', by => 'channel_user_id');
 select chat_id, visitor_id, provided_visitor_id from chat.chat_history where account = 'north' and provided_visitor_id = 'P-2' order by 1;
 select visitor_identity.find_visitor('P-2', account => 'north') as known \gset
 select chat_id, provided_visitor_id from chat.chat_workspace where account = 'north' and visitor_id = :'known' order by 1;

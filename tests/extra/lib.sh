@@ -88,6 +88,12 @@ answers() { psql -XqAt -v ON_ERROR_STOP=1 -f "$HERE/answers.sql" "$@"; }
 open_session() {
     coproc SESSION { PGHOST=${SOCKET[$1]} PGPORT=${PORT[$1]} exec psql -XqAt -d "$2" 2>&1; }
 }
+# close_session: before another is opened.
+close_session() {
+    local psql=$SESSION_PID
+    printf '\\q\n' >&"${SESSION[1]}"
+    wait "$psql" || true
+}
 ask() {
     local line
     printf '%s\n\\echo end of answer\n' "$1" >&"${SESSION[1]}"
