@@ -133,10 +133,6 @@ begin
             end;
             attempt := attempt operator(pg_catalog.+) 1;
         end loop;
-        -- A batch that a crash undoes is back in the queue; only the end is waited for.
-        if taken operator(pg_catalog.>) 0::bigint then
-            perform pg_catalog.set_config('synchronous_commit', 'off', true);
-        end if;
         commit;
         exit when taken operator(pg_catalog.=) 0::bigint;
         seen := seen operator(pg_catalog.+) taken;

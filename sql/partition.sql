@@ -126,7 +126,8 @@ begin
                 detail = 'Citus divides them itself, by account.',
                 hint = 'See docs/scaling.md.';
     end if;
-    lock table visitor_identity.visitor, visitor_identity.provided_identity, visitor_identity.channel_identity
+    -- In the order in which a call opens them.
+    lock table visitor_identity.provided_identity, visitor_identity.channel_identity, visitor_identity.visitor
     in access exclusive mode;
     select array_agg(r.relation)
     into relations

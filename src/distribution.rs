@@ -142,17 +142,20 @@ $$";
 
 /// Whether that was done on a node: one row, t or f.
 pub const NODE_IS_PREPARED: &str = "select not exists (
-    select
+    select 1
     from pg_catalog.pg_attribute as a
-    where a.attrelid = 'visitor_identity.rebind_row'::pg_catalog.regclass
-        and a.attname = 'moved_table'
-        and a.atttypid = 'pg_catalog.regclass'::pg_catalog.regtype
+    where a.attrelid operator(pg_catalog.=) 'visitor_identity.rebind_row'::pg_catalog.regclass
+        and a.attname operator(pg_catalog.=) 'moved_table'::pg_catalog.name
+        and a.atttypid operator(pg_catalog.=) 'pg_catalog.regclass'::pg_catalog.regtype
 ) and not exists (
-    select
+    select 1
     from pg_catalog.pg_sequence as s
-    join pg_catalog.pg_class as c on c.oid = s.seqrelid
-    where c.relnamespace = 'visitor_identity'::pg_catalog.regnamespace
-        and s.seqstart <> (select (g.groupid::bigint << 48) + 1 from pg_catalog.pg_dist_local_group as g)
+    join pg_catalog.pg_class as c on c.oid operator(pg_catalog.=) s.seqrelid
+    where c.relnamespace operator(pg_catalog.=) 'visitor_identity'::pg_catalog.regnamespace
+        and s.seqstart operator(pg_catalog.<>) (
+            select (g.groupid::bigint operator(pg_catalog.<<) 48) operator(pg_catalog.+) 1::bigint
+            from pg_catalog.pg_dist_local_group as g
+        )
 )";
 
 const WITH_VISITORS: &str = "colocate_with => 'visitor_identity.visitor'";

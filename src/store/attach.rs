@@ -5,7 +5,7 @@
 use super::clash::OnClash;
 use super::distribute::{check_attachable, list_attached};
 use super::distributed::is_distributed;
-use super::policy::{cached, policy};
+use super::policy::{cached, changes, keep, policy};
 use super::spi::{as_role, connect, current_user, is_read_only, Mode, Rows, Statement, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -210,11 +210,12 @@ pub fn owner_of_extension() -> Result<pg_sys::Oid, IdentityError> {
     if let Some(owner) = cached(|cache| cache.extension_owner)? {
         return Ok(owner);
     }
+    let as_of = changes();
     let owner = OWNER_OF_EXTENSION
         .with(|statement| statement.run(Mode::NewestReadOnly, &[]))?
         .get(0, 1)
         .ok_or_else(|| IdentityError::Internal("the extension's tables are gone".into()))?;
-    cached(|cache| cache.extension_owner = Some(owner))?;
+    keep(as_of, |cache| cache.extension_owner = Some(owner));
     Ok(owner)
 }
 

@@ -4,7 +4,7 @@
 use super::clash::{condition, unique_indexes, OnClash, UniqueIndex};
 use super::distributed::{distributed_tables, is_distributed};
 use super::person_rows::PersonRows;
-use super::policy::{cached, watch, Cache};
+use super::policy::{cached, changes, keep, watch, Cache};
 use super::row_lock::{Found, LockedRows, RowLocks};
 use super::spi::{as_role, with_safe_search_path, Mode, Rows, Statement, Value};
 use super::statement;
@@ -407,6 +407,7 @@ pub fn attached_tables() -> Result<Rc<[Rc<AttachedTable>]>, IdentityError> {
     if let Some(tables) = cached(kept)? {
         return Ok(tables);
     }
+    let as_of = changes();
     let rows = if made_from.is_empty() {
         TABLES.with(|statement| statement.run(Mode::NewestReadOnly, &[]))?
     } else {
@@ -486,10 +487,10 @@ pub fn attached_tables() -> Result<Rc<[Rc<AttachedTable>]>, IdentityError> {
         watch(table.relation);
     }
     let tables: Rc<[Rc<AttachedTable>]> = tables.into();
-    cached(|cache| {
+    keep(as_of, |cache| {
         cache.all_tables = Some(Rc::clone(&tables));
         cache.made_from = made_from;
-    })?;
+    });
     Ok(tables)
 }
 
@@ -543,6 +544,8 @@ pub fn row_shape(relation: pg_sys::Oid) -> Result<Rc<RowShape>, IdentityError> {
     if let Some(known) = cached(|cache| cache.shapes.get(&relation).cloned())? {
         return Ok(known);
     }
+    watch(relation);
+    let as_of = changes();
     let values = [Value::Oid(relation)];
     let root = ROOT
         .with(|statement| statement.run(Mode::NewestReadOnly, &values))?
@@ -590,8 +593,9 @@ pub fn row_shape(relation: pg_sys::Oid) -> Result<Rc<RowShape>, IdentityError> {
             .collect::<Result<_, _>>()?,
         table: Rc::clone(&table),
     });
-    watch(relation);
-    cached(|cache| cache.shapes.insert(relation, Rc::clone(&shape)))?;
+    keep(as_of, |cache| {
+        cache.shapes.insert(relation, Rc::clone(&shape));
+    });
     Ok(shape)
 }
 

@@ -5,7 +5,7 @@
 //! A statement over a distributed table is carried out by the node that has the account, whoever runs it. So every path
 //! is right on every node; `at_account` makes it quick, by running the whole call there.
 
-use super::policy::cached;
+use super::policy::{cached, changes, keep};
 use super::spi::{Mode, Rows, Statement, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -37,12 +37,13 @@ pub fn is_distributed() -> Result<bool, IdentityError> {
     if let Some(known) = cached(|cache| cache.distributed)? {
         return Ok(known);
     }
+    let as_of = changes();
     let distributed = has_citus()
         && IS_DISTRIBUTED
             .with(|statement| statement.run(Mode::NewestReadOnly, &[]))?
             .truth(0, 1);
     KNOWS_NO_CROSSCHECK.with(|flag| flag.set(distributed));
-    cached(|cache| cache.distributed = Some(distributed))?;
+    keep(as_of, |cache| cache.distributed = Some(distributed));
     Ok(distributed)
 }
 

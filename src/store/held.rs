@@ -2,9 +2,11 @@
 //! looks each of its people up once.
 //! May touch: nothing but the backend's own memory.
 //!
-//! The KEY SHARE lock keeps everybody else from changing what was read with it, until the transaction ends; a rolled back
-//! subtransaction gives the lock up, and what this transaction itself writes has another command id. So what is
-//! remembered holds for one command, and is forgotten whenever a subtransaction is rolled back.
+//! The KEY SHARE lock keeps everybody else from superseding, claiming, identifying or forgetting a visitor until the
+//! transaction ends; a rolled back subtransaction gives the lock up, and what this transaction itself writes has another
+//! command id. So what is remembered holds for one command, and is forgotten whenever a subtransaction is rolled back. What
+//! the lock does not keep is where a superseded visitor points to: an undo may turn that back meanwhile, and the rest of the
+//! command still goes to the survivor, as if it had come before the undo.
 
 use super::identity::LockedVisitor;
 use crate::resolution::Request;

@@ -5,7 +5,7 @@ use super::attach::owner_of_extension;
 use super::attachment::key_as_json;
 use super::distributed::is_distributed;
 use super::identity::survivor;
-use super::policy::{cached, policy, watch};
+use super::policy::{cached, changes, keep, policy, watch};
 use super::spi::{as_role, connect, may_read, may_use_schema, Mode, Statement, StoredJson, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -326,6 +326,7 @@ fn history_views() -> Result<Rc<[Rc<HistoryView>]>, IdentityError> {
     if let Some(views) = cached(|cache| cache.history_views.clone())? {
         return Ok(views);
     }
+    let as_of = changes();
     let rows = VIEWS.with(|statement| statement.run(Mode::NewestReadOnly, &[]))?;
     let mut views = Vec::with_capacity(rows.len());
     for row in 0..rows.len() {
@@ -393,7 +394,7 @@ fn history_views() -> Result<Rc<[Rc<HistoryView>]>, IdentityError> {
         watch(view.view);
     }
     let views: Rc<[Rc<HistoryView>]> = views.into();
-    cached(|cache| cache.history_views = Some(Rc::clone(&views)))?;
+    keep(as_of, |cache| cache.history_views = Some(Rc::clone(&views)));
     Ok(views)
 }
 

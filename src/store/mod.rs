@@ -1,4 +1,4 @@
-//! The only place with SQL that runs at resolution time: policies, facts, bindings, locks, moves, the log.
+//! The only place with SQL that runs at resolution time (`distribution.rs` plans statements, which are shown before they run): policies, facts, bindings, locks, moves, the log.
 //! May touch: the extension's tables, the attached tables through kept plans, and nothing of the rules themselves.
 
 pub mod attach;

@@ -4,7 +4,7 @@
 use super::attach::owner_of_extension;
 use super::attachment::key_as_json;
 use super::identity::survivor;
-use super::policy::{cached, custom_channels, policy, watch};
+use super::policy::{cached, changes, custom_channels, keep, policy, watch};
 use super::spi::{as_role, connect, Mode, Statement, Value};
 use super::statement;
 use crate::error::IdentityError;
@@ -188,6 +188,7 @@ fn row_reader(row_type: pg_sys::Oid) -> Result<Rc<RowReader>, IdentityError> {
     if let Some(known) = cached(|cache| cache.row_readers.get(&row_type).cloned())? {
         return Ok(known);
     }
+    let as_of = changes();
     let values = [Value::Oid(row_type)];
     let rows = ROW_TYPE.with(|statement| statement.run(Mode::NewestReadOnly, &values))?;
     let text = |column| rows.get::<String>(0, column);
@@ -238,7 +239,9 @@ fn row_reader(row_type: pg_sys::Oid) -> Result<Rc<RowReader>, IdentityError> {
         )),
     });
     watch(relation);
-    cached(|cache| cache.row_readers.insert(row_type, Rc::clone(&reader)))?;
+    keep(as_of, |cache| {
+        cache.row_readers.insert(row_type, Rc::clone(&reader));
+    });
     Ok(reader)
 }
 

@@ -48,6 +48,8 @@ pub(super) struct Cache {
 thread_local! {
     static CACHE: ManuallyDrop<RefCell<Cache>> = ManuallyDrop::new(RefCell::new(Cache::default()));
     static STALE: Cell<bool> = const { Cell::new(true) };
+    /// How many changes this backend has heard of.
+    static CHANGES: Cell<u64> = const { Cell::new(0) };
     // Never shortened: what a transaction dropped is back when it is rolled back, and tells of it under its old oid.
     static WATCHED: RefCell<BTreeSet<u32>> = const { RefCell::new(BTreeSet::new()) };
 }
@@ -97,14 +99,19 @@ unsafe extern "C-unwind" fn relation_changed(_argument: pg_sys::Datum, relation:
                 .map_or(true, |watched| watched.contains(&relation.to_u32()))
         });
     if watched {
-        STALE.with(|stale| stale.set(true));
+        out_of_date();
     }
 }
 
 /// Receives changes of schemas: the kept texts name them.
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn schema_changed(_argument: pg_sys::Datum, _cache: i32, _hash: u32) {
+    out_of_date();
+}
+
+fn out_of_date() {
     STALE.with(|stale| stale.set(true));
+    CHANGES.with(|changes| changes.set(changes.get().wrapping_add(1)));
 }
 
 /// Registers the callbacks; called once, when the library is loaded.
@@ -160,18 +167,41 @@ pub(super) fn cached<R>(read: impl FnOnce(&mut Cache) -> R) -> Result<R, Identit
     }))
 }
 
+/// The number of the last change that this backend has heard of: to be asked before something is read that is to be kept.
+pub(super) fn changes() -> u64 {
+    CHANGES.get()
+}
+
+/// Keeps what was read, unless something changed since `as_of`: then it may be what was there before, and the next call
+/// reads it again.
+pub(super) fn keep(as_of: u64, write: impl FnOnce(&mut Cache)) {
+    // SAFETY: inside a transaction; both only read and process backend state.
+    let in_parallel = unsafe {
+        pg_sys::AcceptInvalidationMessages();
+        pg_sys::IsInParallelMode()
+    };
+    if changes() == as_of {
+        CACHE.with(|cache| {
+            let mut cache = cache.borrow_mut();
+            cache.read_in_parallel |= in_parallel;
+            write(&mut cache);
+        });
+    }
+}
+
 /// The policies of an account. Errors: 42704 for an unknown account.
 pub fn policy(account: &str) -> Result<Rc<Policy>, IdentityError> {
     if let Some(policy) = cached(|cache| cache.policies.get(account).cloned())? {
         return Ok(policy);
     }
+    let as_of = changes();
     let policy = Rc::new(read_policy(account)?.ok_or(IdentityError::UnknownAccount)?);
     if !is_distributed()? {
-        cached(|cache| {
+        keep(as_of, |cache| {
             cache
                 .policies
                 .insert(account.to_owned(), Rc::clone(&policy));
-        })?;
+        });
     }
     Ok(policy)
 }
@@ -234,9 +264,10 @@ pub fn is_anything_owed(account: &str) -> Result<bool, IdentityError> {
             .with(|statement| statement.run(Mode::NewestReadOnly, &account))?;
         return Ok(rows.truth(0, 1));
     }
+    let as_of = changes();
     let rows = ANYTHING_OWED.with(|statement| statement.run(Mode::NewestReadOnly, &[]))?;
     let owed = rows.truth(0, 1);
-    cached(|cache| cache.owed = Some(owed))?;
+    keep(as_of, |cache| cache.owed = Some(owed));
     Ok(owed)
 }
 
@@ -263,13 +294,14 @@ pub fn custom_channels() -> Result<Channels, IdentityError> {
     if let Some(channels) = cached(|cache| cache.channels.clone())? {
         return Ok(Channels(channels));
     }
+    let as_of = changes();
     let rows = CHANNELS.with(|statement| statement.run(Mode::NewestReadOnly, &[]))?;
     let channels: HashMap<String, String> = (0..rows.len())
         .filter_map(|row| Some((rows.get(row, 1)?, rows.get(row, 2)?)))
         .collect();
     let channels = Rc::new(channels);
     if !is_distributed()? {
-        cached(|cache| cache.channels = Some(Rc::clone(&channels)))?;
+        keep(as_of, |cache| cache.channels = Some(Rc::clone(&channels)));
     }
     Ok(Channels(channels))
 }
