@@ -1,4 +1,4 @@
-//! Reads, and locks, one row of an identity table by its primary key from the index itself, without a statement.
+//! Reads, and locks, rows of an identity table by their primary keys from the index itself, without a statement.
 //! May touch: `visitor`, `provided_identity`, `channel_identity`, by PostgreSQL's index and table interfaces; changes nothing.
 //!
 //! Starting and ending the executor costs more than finding the row. What a statement would look after is looked after
@@ -174,17 +174,33 @@ impl KeyedTable {
         let Some(place) = self.place() else {
             return Seen::CannotTell;
         };
-        let snapshot = match mode {
-            Mode::ReadOnly => Snapshot::Active,
-            Mode::OwnWork if own_work_is_visible() => Snapshot::Active,
-            _ if is_in_parallel() => return Seen::CannotTell,
-            Mode::OwnWork | Mode::Write => Snapshot::of_new_statement(),
-            Mode::NewestReadOnly => Snapshot::newest(),
-            Mode::Newest => return Seen::CannotTell,
+        let Some(snapshot) = Snapshot::of(mode) else {
+            return Seen::CannotTell;
         };
         let seen = self.look(&place, key, row, None);
         drop(snapshot);
         seen
+    }
+
+    /// The rows of many keys, in the order of the keys, as one snapshot shows them: by one opening of the table and its
+    /// index. None: a statement has to be asked.
+    pub fn read_many<'k, const N: usize, R>(
+        &self,
+        _shown: &Shown,
+        keys: impl Iterator<Item = [Key<'k>; N]>,
+        row: impl Fn(&Columns<'_>) -> R,
+    ) -> Option<Vec<Option<R>>> {
+        if N != self.key.len() {
+            return None;
+        }
+        let place = self.place()?;
+        self.with_scan(&place, pg_sys::AccessShareLock, |scan| {
+            keys.map(|key| match scan.look(&key, &row, None) {
+                Seen::Row(found) => Some(found),
+                Seen::NoRow | Seen::CannotTell => None,
+            })
+            .collect()
+        })
     }
 
     /// The row of a key, locked FOR KEY SHARE, waiting if need be: its columns are those of the version that is locked.
@@ -197,10 +213,34 @@ impl KeyedTable {
             return Seen::CannotTell;
         };
         let snapshot = Snapshot::of_new_statement();
-        let lock = pg_sys::LockTupleMode::LockTupleKeyShare;
-        let seen = self.look(&place, key, row, Some(lock));
+        let wait = pg_sys::LockWaitPolicy::LockWaitBlock;
+        let seen = self.look(&place, key, row, Some(wait));
         drop(snapshot);
         seen
+    }
+
+    /// The rows of many keys, in the order of the keys, each locked FOR KEY SHARE unless that would mean waiting: it is left
+    /// out then, as it is if it was changed since the snapshot. None: a statement has to be asked.
+    pub fn share_idle_many<'k, const N: usize, R>(
+        &self,
+        keys: impl Iterator<Item = [Key<'k>; N]>,
+        row: impl Fn(&Columns<'_>) -> R,
+    ) -> Option<Vec<R>> {
+        if N != self.key.len() || is_read_only() {
+            return None;
+        }
+        let place = self.place()?;
+        let snapshot = Snapshot::of_new_statement();
+        let skip = pg_sys::LockWaitPolicy::LockWaitSkip;
+        let rows = self.with_scan(&place, pg_sys::RowShareLock, |scan| {
+            keys.filter_map(|key| match scan.look(&key, &row, Some(skip)) {
+                Seen::Row(found) => Some(found),
+                Seen::NoRow | Seen::CannotTell => None,
+            })
+            .collect()
+        });
+        drop(snapshot);
+        rows
     }
 
     /// Where to look, if a look suffices.
@@ -320,44 +360,92 @@ impl KeyedTable {
         }
     }
 
-    /// Looks with the active snapshot.
+    /// Looks with the active snapshot. `wait`: locks the row as well.
     fn look<R>(
         &self,
         place: &Place,
         key: &[Key<'_>],
         row: impl FnOnce(&Columns<'_>) -> R,
-        lock: Option<pg_sys::LockTupleMode::Type>,
+        wait: Option<pg_sys::LockWaitPolicy::Type>,
     ) -> Seen<R> {
         if key.len() != self.key.len() {
             return Seen::CannotTell;
         }
-        let table_lock = match lock {
+        let table_lock = match wait {
             None => pg_sys::AccessShareLock,
             Some(_) => pg_sys::RowShareLock,
-        } as pg_sys::LOCKMODE;
+        };
+        self.with_scan(place, table_lock, |scan| scan.look(key, row, wait))
+            .unwrap_or(Seen::CannotTell)
+    }
+
+    /// Opens the table and its index for `body`. None: they are not what they were, or not the current user's.
+    fn with_scan<R>(
+        &self,
+        place: &Place,
+        table_lock: u32,
+        body: impl FnOnce(&Scan<'_>) -> R,
+    ) -> Option<R> {
         let keep = pg_sys::NoLock as pg_sys::LOCKMODE;
         let as_of = CHANGES.get();
         // SAFETY: inside a transaction with an active snapshot. The relations are opened with a lock that stays until the
         // transaction ends, as a statement's do, and what was found out about them is compared after that with the last
         // change of the catalog. The scan and the slot live between here and their ends; an error gives them back with
-        // everything else of the transaction. The keys outlive the scan.
+        // everything else of the transaction.
         unsafe {
-            let relation = pg_sys::try_table_open(place.table, table_lock);
+            let relation = pg_sys::try_table_open(place.table, table_lock as pg_sys::LOCKMODE);
             if relation.is_null() {
-                return Seen::CannotTell;
+                return None;
             }
             if CHANGES.get() != as_of || !is_open_to_current_user(relation) {
                 pg_sys::table_close(relation, keep);
-                return Seen::CannotTell;
+                return None;
             }
             let index =
                 pg_sys::index_open(place.index, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
             if CHANGES.get() != as_of {
                 pg_sys::index_close(index, keep);
                 pg_sys::table_close(relation, keep);
-                return Seen::CannotTell;
+                return None;
             }
-            let mut keys = [pg_sys::ScanKeyData::default(); MOST_KEY_COLUMNS];
+            let slot = pg_sys::table_slot_create(relation, std::ptr::null_mut());
+            let scan = begin_scan(relation, index, self.key.len());
+            let answer = body(&Scan {
+                relation,
+                scan,
+                slot,
+                place,
+            });
+            pg_sys::index_endscan(scan);
+            pg_sys::ExecDropSingleTupleTableSlot(slot);
+            pg_sys::index_close(index, keep);
+            pg_sys::table_close(relation, keep);
+            Some(answer)
+        }
+    }
+}
+
+/// An index that is being looked into, key by key, with its table.
+struct Scan<'a> {
+    relation: pg_sys::Relation,
+    scan: pg_sys::IndexScanDesc,
+    slot: *mut pg_sys::TupleTableSlot,
+    place: &'a Place,
+}
+
+impl Scan<'_> {
+    /// `key`: of as many columns as the scan was begun with. `wait`: locks the row as well.
+    fn look<R>(
+        &self,
+        key: &[Key<'_>],
+        row: impl FnOnce(&Columns<'_>) -> R,
+        wait: Option<pg_sys::LockWaitPolicy::Type>,
+    ) -> Seen<R> {
+        let (scan, slot) = (self.scan, self.slot);
+        let mut keys = [pg_sys::ScanKeyData::default(); MOST_KEY_COLUMNS];
+        // SAFETY: only `with_scan` makes one, and lends it while the relations, the scan and the slot are open and a
+        // snapshot is active. The scan copies its keys; what they point to outlives this call, and so does the slot.
+        unsafe {
             for (position, (entry, value)) in keys.iter_mut().zip(key).enumerate() {
                 let (equal, collation, datum) = match value {
                     Key::Text(text) => {
@@ -380,8 +468,6 @@ impl KeyedTable {
                     datum.unwrap_or(pg_sys::Datum::from(0)),
                 );
             }
-            let slot = pg_sys::table_slot_create(relation, std::ptr::null_mut());
-            let scan = begin_scan(relation, index, key.len());
             pg_sys::index_rescan(
                 scan,
                 keys.as_mut_ptr(),
@@ -391,28 +477,20 @@ impl KeyedTable {
             );
             let found =
                 pg_sys::index_getnext_slot(scan, pg_sys::ScanDirection::ForwardScanDirection, slot);
-            let is_ours = match lock {
-                Some(mode) if found => lock_version(relation, slot, mode),
-                _ => true,
-            };
-            let seen = if !is_ours {
-                Seen::CannotTell
-            } else if found {
-                if i32::from((*slot).tts_nvalid) < i32::from(place.last_column) {
-                    pg_sys::slot_getsomeattrs_int(slot, i32::from(place.last_column));
-                }
-                Seen::Row(row(&Columns {
-                    slot: &*slot,
-                    numbers: &place.columns,
-                }))
-            } else {
-                Seen::NoRow
-            };
-            pg_sys::index_endscan(scan);
-            pg_sys::ExecDropSingleTupleTableSlot(slot);
-            pg_sys::index_close(index, keep);
-            pg_sys::table_close(relation, keep);
-            seen
+            if !found {
+                return Seen::NoRow;
+            }
+            if wait.is_some_and(|wait| !share_version(self.relation, slot, wait)) {
+                return Seen::CannotTell;
+            }
+            let last_column = i32::from(self.place.last_column);
+            if i32::from((*slot).tts_nvalid) < last_column {
+                pg_sys::slot_getsomeattrs_int(slot, last_column);
+            }
+            Seen::Row(row(&Columns {
+                slot: &*slot,
+                numbers: &self.place.columns,
+            }))
         }
     }
 }
@@ -438,14 +516,15 @@ unsafe fn begin_scan(
     }
 }
 
-/// Locks the version in the slot. False: it is not the newest one, or it was changed by this very command.
+/// Locks the version in the slot FOR KEY SHARE. False: it is not the newest one, it was changed by this very command, or
+/// somebody has it and is not to be waited for.
 ///
 /// # Safety
 /// The slot holds a row of the relation, which is open, and a snapshot is active.
-unsafe fn lock_version(
+unsafe fn share_version(
     relation: pg_sys::Relation,
     slot: *mut pg_sys::TupleTableSlot,
-    mode: pg_sys::LockTupleMode::Type,
+    wait: pg_sys::LockWaitPolicy::Type,
 ) -> bool {
     // SAFETY: the caller's promise; the lock's failure is written before it is read.
     unsafe {
@@ -460,8 +539,8 @@ unsafe fn lock_version(
             pg_sys::GetActiveSnapshot(),
             slot,
             pg_sys::GetCurrentCommandId(false),
-            mode,
-            pg_sys::LockWaitPolicy::LockWaitBlock,
+            pg_sys::LockTupleMode::LockTupleKeyShare,
+            wait,
             pg_sys::TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS as u8,
             &mut failure,
         );
@@ -498,6 +577,16 @@ unsafe fn is_open_to_current_user(relation: pg_sys::Relation) -> bool {
     }
 }
 
+/// What one snapshot shows: several looks while it lives see the same.
+pub struct Shown(#[allow(dead_code)] Snapshot);
+
+impl Shown {
+    /// What a statement in this mode would see. None: a statement has to be asked.
+    pub fn to(mode: Mode) -> Option<Self> {
+        Snapshot::of(mode).map(Self)
+    }
+}
+
 /// The snapshot that a look is made with, active until it is dropped.
 enum Snapshot {
     /// The caller's own.
@@ -506,6 +595,18 @@ enum Snapshot {
 }
 
 impl Snapshot {
+    /// That of a statement in this mode. None: it would do more than look.
+    fn of(mode: Mode) -> Option<Self> {
+        Some(match mode {
+            Mode::ReadOnly => Self::Active,
+            Mode::OwnWork if own_work_is_visible() => Self::Active,
+            _ if is_in_parallel() => return None,
+            Mode::OwnWork | Mode::Write => Self::of_new_statement(),
+            Mode::NewestReadOnly => Self::newest(),
+            Mode::Newest => return None,
+        })
+    }
+
     /// A new snapshot at READ COMMITTED, the transaction's above it; both show what this transaction has done.
     fn of_new_statement() -> Self {
         // SAFETY: inside a transaction that is no part of a parallel query; popped when this is dropped, or by the end of

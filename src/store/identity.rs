@@ -1,7 +1,8 @@
 //! The identity tables: facts in one statement, locks, bindings.
 //! May touch: `visitor`, `provided_identity`, `channel_identity`, `former_channel_identity`; never an application's table.
 
-use super::direct::{Columns, Key, KeyType, KeyedTable, Seen};
+use super::batch_facts::facts_from_indexes;
+use super::direct::{Columns, Key, KeyType, KeyedTable, Seen, Shown};
 use super::distributed::{is_distributed, try_lock_at_account, wait_for_lock_at_account};
 use super::held::{bound, held, hold};
 use super::spi::{Mode, Rows, Statement, Value};
@@ -338,7 +339,7 @@ statement!(
 );
 
 thread_local! {
-    static VISITORS: KeyedTable = const {
+    pub(super) static VISITORS: KeyedTable = const {
         KeyedTable::new(
             c"visitor",
             c"visitor_pkey",
@@ -346,7 +347,7 @@ thread_local! {
             &[c"superseded_by", c"visitor_id", c"identified", c"claimed_by", c"forgotten"],
         )
     };
-    static PROVIDED: KeyedTable = const {
+    pub(super) static PROVIDED: KeyedTable = const {
         KeyedTable::new(
             c"provided_identity",
             c"provided_identity_pkey",
@@ -354,7 +355,7 @@ thread_local! {
             &[c"visitor_id", c"verified_at"],
         )
     };
-    static CHANNELS: KeyedTable = const {
+    pub(super) static CHANNELS: KeyedTable = const {
         KeyedTable::new(
             c"channel_identity",
             c"channel_identity_pkey",
@@ -369,8 +370,28 @@ thread_local! {
     };
 }
 
+/// The key of `VISITORS`.
+pub(super) fn visitor_key(account: &str, visitor_id: Uuid) -> [Key<'_>; 2] {
+    [Key::Text(account), Key::Uuid(visitor_id)]
+}
+
+/// The key of `PROVIDED`.
+pub(super) fn provided_key<'a>(account: &'a str, provided: &'a str) -> [Key<'a>; 2] {
+    [Key::Text(provided), Key::Text(account)]
+}
+
+/// The key of `CHANNELS`.
+pub(super) fn channel_key<'a>(account: &'a str, key: &'a ChannelKey) -> [Key<'a>; 4] {
+    [
+        Key::Text(account),
+        Key::Text(&key.channel_user_id),
+        Key::Text(&key.channel_type),
+        Key::Text(&key.channel_id),
+    ]
+}
+
 /// A visitor's row as `VISITORS` reads it.
-fn visitor_row(columns: &Columns<'_>) -> Option<LockedVisitor> {
+pub(super) fn visitor_row(columns: &Columns<'_>) -> Option<LockedVisitor> {
     columns.uuid(1).map(|id| LockedVisitor {
         superseded_by: columns.uuid(0),
         visitor: Visitor {
@@ -388,7 +409,7 @@ fn bound_to_provided(
     account: &str,
     provided: &str,
 ) -> Result<(Option<Uuid>, bool), IdentityError> {
-    let key = [Key::Text(provided), Key::Text(account)];
+    let key = provided_key(account, provided);
     let row = |columns: &Columns<'_>| (columns.uuid(0), columns.is_given(1));
     match PROVIDED.with(|table| table.read(mode, &key, row)) {
         Seen::Row(found) => Ok(found),
@@ -407,12 +428,7 @@ fn bound_to_channel(
     account: &str,
     key: &ChannelKey,
 ) -> Result<Option<Uuid>, IdentityError> {
-    let index_key = [
-        Key::Text(account),
-        Key::Text(&key.channel_user_id),
-        Key::Text(&key.channel_type),
-        Key::Text(&key.channel_id),
-    ];
+    let index_key = channel_key(account, key);
     match CHANNELS.with(|table| table.read(mode, &index_key, |columns| columns.uuid(0))) {
         Seen::Row(found) => Ok(found),
         Seen::NoRow => Ok(None),
@@ -430,7 +446,7 @@ fn read_visitor(
     account: &str,
     visitor_id: Uuid,
 ) -> Result<Option<LockedVisitor>, IdentityError> {
-    let key = [Key::Text(account), Key::Uuid(visitor_id)];
+    let key = visitor_key(account, visitor_id);
     match VISITORS.with(|table| table.read(mode, &key, visitor_row)) {
         Seen::Row(found) => Ok(found),
         Seen::NoRow => Ok(None),
@@ -462,7 +478,7 @@ fn cookie_visitor(
 }
 
 /// A visitor of whom no more than the id was read, because no more is needed.
-fn only_known(id: Uuid, identified: bool) -> Visitor {
+pub(super) fn only_known(id: Uuid, identified: bool) -> Visitor {
     Visitor {
         id,
         identified,
@@ -607,7 +623,7 @@ fn all_facts(mode: Mode, account: &str, request: &Request) -> Result<Facts, Iden
     Ok(facts_in(&rows, 0))
 }
 
-/// Reads all facts about many requests, one statement for those that bring the same kinds of identifiers; the answers are in
+/// Reads all facts about many requests, from the indexes themselves if that can be; otherwise by one statement for those that bring the same kinds of identifiers; the answers are in
 /// the order of the requests. They are looked up in the order of their keys: neighbours in an index are found together.
 pub fn facts_of_many(
     mode: Mode,
@@ -615,6 +631,11 @@ pub fn facts_of_many(
     requests: &[&Request],
 ) -> Result<Vec<Facts>, IdentityError> {
     let owed = super::policy::is_anything_owed(account)?;
+    if !owed {
+        if let Some(facts) = facts_from_indexes(mode, account, requests) {
+            return Ok(facts);
+        }
+    }
     let mut sorted: Vec<(usize, &Request)> = requests.iter().copied().enumerate().collect();
     sorted.sort_unstable_by(|(_, a), (_, b)| {
         let key = |request| {
@@ -799,7 +820,7 @@ pub fn lock_visitor(
         if let Some(row) = held(account, visitor_id) {
             return Ok(Some(row));
         }
-        let key = [Key::Text(account), Key::Uuid(visitor_id)];
+        let key = visitor_key(account, visitor_id);
         match VISITORS.with(|table| table.share(&key, visitor_row)) {
             Seen::Row(found) => {
                 if let Some(row) = found {
@@ -1339,6 +1360,10 @@ pub fn share_idle_many(
     account: &str,
     visitors: &[Uuid],
 ) -> Result<Vec<LockedVisitor>, IdentityError> {
+    let keys = visitors.iter().map(|id| visitor_key(account, *id));
+    if let Some(rows) = VISITORS.with(|table| table.share_idle_many(keys, visitor_row)) {
+        return Ok(rows.into_iter().flatten().collect());
+    }
     let values = [Value::Text(Some(account)), Value::Uuids(visitors)];
     let rows = SHARE_IDLE_MANY.with(|statement| statement.run(Mode::Write, &values))?;
     Ok((0..rows.len())
@@ -1356,6 +1381,17 @@ pub fn bound_to_others(
     account: &str,
     bindings: &BTreeMap<&str, Uuid>,
 ) -> Result<Vec<Uuid>, IdentityError> {
+    if let Some(shown) = Shown::to(Mode::NewestReadOnly) {
+        let keys = bindings.keys().map(|id| provided_key(account, id));
+        let row = |columns: &Columns<'_>| columns.uuid(0);
+        if let Some(rows) = PROVIDED.with(|table| table.read_many(&shown, keys, row)) {
+            let is_other = |(visitor, found): &(&Uuid, Option<Option<Uuid>>)| {
+                found.flatten() != Some(**visitor)
+            };
+            let others = bindings.values().zip(rows).filter(is_other);
+            return Ok(others.map(|(visitor, _)| *visitor).collect());
+        }
+    }
     let (ids, visitors) = provided_arrays(bindings);
     let values = [
         Value::Text(Some(account)),

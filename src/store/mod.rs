@@ -6,6 +6,7 @@ pub mod attach_visitor;
 pub mod attachment;
 pub mod backfill;
 pub mod batch;
+mod batch_facts;
 pub mod bulk;
 pub mod clash;
 pub mod device;
