@@ -116,12 +116,48 @@ struct Row {
 }
 
 impl Row {
-    /// The text of a column by its type's output function; NULL is None.
+    /// The text of a column, by its type's output function; NULL is None.
     fn text(&self, column: i32) -> Option<String> {
+        if self.stores_text(column) {
+            return self.stored_text(column).map(str::to_owned);
+        }
         // SAFETY: a tuple of this descriptor, live while the trigger runs; the result is copied at once.
         unsafe {
             let value = pg_sys::SPI_getvalue(self.tuple, self.descriptor, column);
             (!value.is_null()).then(|| CStr::from_ptr(value).to_string_lossy().into_owned())
+        }
+    }
+
+    fn is_null(&self, column: i32) -> bool {
+        let mut is_null = false;
+        // SAFETY: as above.
+        unsafe { pg_sys::SPI_getbinval(self.tuple, self.descriptor, column, &mut is_null) };
+        is_null
+    }
+
+    /// Whether a column's values are texts as they are stored: their output function changes nothing.
+    fn stores_text(&self, column: i32) -> bool {
+        // SAFETY: a plain read of the descriptor.
+        let type_oid = unsafe { pg_sys::SPI_gettypeid(self.descriptor, column) };
+        matches!(type_oid, pg_sys::TEXTOID | pg_sys::VARCHAROID)
+    }
+
+    /// The text of such a column.
+    fn stored_text(&self, column: i32) -> Option<&str> {
+        let mut is_null = false;
+        // SAFETY: as above; the column's type says that the value is a text.
+        unsafe {
+            let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, column, &mut is_null);
+            <&str>::from_datum(datum, is_null)
+        }
+    }
+
+    /// Whether the text of a column is another one than in another version of the row.
+    fn differs(&self, other: Self, column: i32) -> bool {
+        if self.stores_text(column) {
+            self.stored_text(column) != other.stored_text(column)
+        } else {
+            self.text(column) != other.text(column)
         }
     }
 
@@ -401,7 +437,7 @@ fn before_insert(call: &Call, shape: &RowShape) -> Result<Settled, IdentityError
 
 /// The account, where the row has a column for it that is NULL.
 fn account_to_fill_in(row: Row, shape: &RowShape, account: String) -> Option<String> {
-    let is_null = |column| row.text(column).is_none();
+    let is_null = |column| row.is_null(column);
     shape.account.is_some_and(is_null).then_some(account)
 }
 
@@ -411,7 +447,7 @@ fn visitor_row(call: &Call, shape: &RowShape) -> Result<Option<Settled>, Identit
     let wanted = row.uuid(shape.visitor).filter(|id| !is_no_visitor(*id));
     let left = call.old.and_then(|old| old.uuid(shape.visitor));
     if let (Some(old), Some(column), Some(_), Some(_)) = (call.old, shape.account, left, wanted) {
-        if row.text(column) != old.text(column) {
+        if row.differs(old, column) {
             return Err(IdentityError::AccountOfRowChanged);
         }
     }
@@ -455,11 +491,8 @@ fn before_update(
     shape: &RowShape,
 ) -> Result<Option<Settled>, IdentityError> {
     let row = call.new;
-    let account = old.account(shape)?;
-    if shape
-        .account
-        .is_some_and(|column| row.text(column) != old.text(column))
-    {
+    if shape.account.is_some_and(|column| row.differs(old, column)) {
+        old.account(shape)?;
         return Err(IdentityError::AccountOfChatChanged);
     }
     let left = old.uuid(shape.visitor);
@@ -469,6 +502,7 @@ fn before_update(
             return Ok(None);
         }
     }
+    let account = old.account(shape)?;
     let (policy, was) = request_of_row(&account, old.identifiers(shape).raw(None))?;
     let (_, is) = request_of_row(&account, row.identifiers(shape).raw(left))?;
     let channel_appears = is.channel.is_some() && is.channel != was.channel;

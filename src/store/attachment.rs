@@ -11,6 +11,7 @@ use super::statement;
 use crate::error::IdentityError;
 use pgrx::pg_sys;
 use pgrx::spi::{quote_identifier, quote_literal, quote_qualified_identifier};
+use std::cell::OnceCell;
 use std::rc::Rc;
 use uuid::Uuid;
 
@@ -240,6 +241,8 @@ pub struct AttachedTable {
     chats: Statement,
     /// The rows of a whole person.
     pub person: PersonRows,
+    /// Made by the first batch of a backfill.
+    pub backfill: OnceCell<super::backfill::Statements>,
 }
 
 /// A chat as it is stored, with its identifiers in the form by which they are keyed.
@@ -779,6 +782,7 @@ impl AttachedTable {
             lock: RowLocks::over(owner, &name, &of_visitor, &columns.key_order(), is_key_changed),
             move_all: Statement::over_table(move_all).for_any_values(),
             put_back: Statement::over_table(put_back),
+            backfill: OnceCell::new(),
             name,
             columns,
         }

@@ -213,6 +213,8 @@ statement!(
 /// One chat as it stands.
 struct Row {
     key: String,
+    /// Where its locked version is: the table or partition, and the place in it.
+    version: Option<(pg_sys::Oid, pg_sys::ItemPointerData)>,
     visitor: Option<Uuid>,
     origin: Option<Uuid>,
     account: Option<String>,
@@ -242,17 +244,18 @@ impl Row {
     }
 }
 
-/// The statements over a table, prepared for a batch.
-struct Statements {
+/// The statements over a table.
+pub struct Statements {
     read: Statement,
     write: Statement,
     write_many: Statement,
+    write_versions: Statement,
     visitor: Statement,
 }
 
 impl Statements {
-    fn new(table: &Table, known: &AttachedTable) -> Self {
-        let name = table.quoted();
+    fn over(known: &AttachedTable) -> Self {
+        let name = &known.name;
         let columns = &known.columns;
         let visitor = quote_identifier(&columns.visitor);
         let origin = quote_identifier(columns.origin.as_deref().unwrap_or_default());
@@ -274,11 +277,34 @@ impl Statements {
                 .collect();
             parts.join(" and ")
         };
+        // The arrays come by sub-selects, so that the planner does not see how long they are: it would rather read a table
+        // of some size as a whole, for every batch.
+        let write_many = |name: &str, row: &str, which: &str| {
+            Statement::over_table(format!(
+                "with written as (
+                    update {name} as t
+                    set {visitor} = n.visitor_id, {origin} = n.visitor_id
+                    from (
+                        select {row} as row, w.visitor_id
+                        from rows from (
+                            pg_catalog.unnest((select $1)),
+                            pg_catalog.unnest((select $2))
+                        ) as w (row, visitor_id)
+                        offset 0
+                    ) as n
+                    where {which}
+                    returning t.{visitor} operator(pg_catalog.=) n.visitor_id as arrived
+                )
+                select pg_catalog.count(*) filter (where w.arrived)
+                from written as w"
+            ))
+            .for_any_values()
+        };
         Self {
             // Locked in the order of the queue, chat by chat, before anything is decided.
             read: Statement::over_table(format!(
                 "select k.value::pg_catalog.text, t.{visitor}::pg_catalog.uuid, {account}, {}, {}, {}, {},
-                    t.{origin}::pg_catalog.uuid
+                    t.{origin}::pg_catalog.uuid, t.tableoid, t.ctid
                 from pg_catalog.jsonb_array_elements($1::pg_catalog.jsonb)
                     with ordinality as k (value, number)
                 join {name} as t on {}
@@ -289,7 +315,8 @@ impl Statements {
                 text(columns.channel_id.as_ref()),
                 text(columns.channel_user.as_ref()),
                 of_key("k.value"),
-            )),
+            ))
+            .for_any_values(),
             write: Statement::over_table(format!(
                 "update {name} as t
                 set {visitor} = $3, {origin} = $3
@@ -300,34 +327,23 @@ impl Statements {
                     )
                 returning t.{visitor} operator(pg_catalog.=) $3",
                 of_key("$1::pg_catalog.jsonb"),
-            )),
-            // Locked before, so that each is what was read. The arrays come by sub-selects, so that the planner does not
-            // see how long they are: it would rather read a table of some size as a whole, for every batch.
-            write_many: Statement::over_table(format!(
-                "with written as (
-                    update {name} as t
-                    set {visitor} = n.visitor_id, {origin} = n.visitor_id
-                    from (
-                        select w.key::pg_catalog.jsonb as key, w.visitor_id
-                        from rows from (
-                            pg_catalog.unnest((select $1)),
-                            pg_catalog.unnest((select $2))
-                        ) as w (key, visitor_id)
-                        offset 0
-                    ) as n
-                    where {}
-                    returning t.{visitor} operator(pg_catalog.=) n.visitor_id as arrived
-                )
-                select pg_catalog.count(*) filter (where w.arrived)
-                from written as w",
-                of_key("n.key"),
-            )),
+            ))
+            .for_any_values(),
+            // Locked before, so that each is what was read.
+            write_many: write_many(name, "w.row::pg_catalog.jsonb", &of_key("n.row")),
+            // A table without partitions or children: each is where it was locked.
+            write_versions: write_many(
+                &format!("only {name}"),
+                "w.row",
+                "t.ctid operator(pg_catalog.=) n.row",
+            ),
             visitor: Statement::over_table(format!(
                 "select t.{visitor}::pg_catalog.uuid
                 from {name} as t
                 where {}",
                 of_key("$1::pg_catalog.jsonb"),
-            )),
+            ))
+            .for_any_values(),
         }
     }
 }
@@ -372,7 +388,7 @@ pub fn batch(relation: Option<pg_sys::Oid>, size: i64) -> Result<Done, IdentityE
                 resolved: 0,
             });
         };
-        let statements = Statements::new(&table, &known);
+        let statements = known.backfill.get_or_init(|| Statements::over(&known));
         let keys = [Value::Json(Some(&keys))];
         let rows = as_role(known.owner, || statements.read.run(Mode::Newest, &keys))?;
         let mut by_account: BTreeMap<String, Vec<Row>> = BTreeMap::new();
@@ -386,6 +402,7 @@ pub fn batch(relation: Option<pg_sys::Oid>, size: i64) -> Result<Done, IdentityE
                 channel_id: rows.get(row, 6),
                 channel_user: rows.get(row, 7),
                 origin: rows.uuid(row, 8),
+                version: rows.get(row, 9).zip(rows.get(row, 10)),
             };
             // Of no account, of none that is known here: it is left as it is.
             if let Some(account) = &chat.account {
@@ -400,7 +417,7 @@ pub fn batch(relation: Option<pg_sys::Oid>, size: i64) -> Result<Done, IdentityE
         let mut resolved = 0;
         for (account, chats) in &by_account {
             resolved += as_role(extension_owner, || {
-                adopt_all(&known, &statements, account, chats)
+                adopt_all(&known, statements, account, chats)
             })?;
         }
         Ok(Done {
@@ -501,18 +518,29 @@ fn write_many(
     if chats.is_empty() {
         return Ok(());
     }
-    let keys: Vec<Option<&str>> = chats
-        .iter()
-        .map(|(chat, _)| Some(chat.key.as_str()))
-        .collect();
     let visitors: Vec<Uuid> = chats.iter().map(|(_, visitor)| *visitor).collect();
-    let values = [Value::OptionalTexts(&keys), Value::Uuids(&visitors)];
     let moves = chats
         .iter()
         .map(|(chat, visitor)| (chat.visitor.unwrap_or(*visitor), *visitor));
+    let versions: Option<Vec<pg_sys::ItemPointerData>> = chats
+        .iter()
+        .map(|(chat, _)| chat.version.filter(|(table, _)| *table == known.relation))
+        .map(|version| version.map(|(_, place)| place))
+        .collect();
     let moving = Moving::among(moves);
-    let rows = as_role(known.owner, || {
-        statements.write_many.run(Mode::Newest, &values)
+    let rows = as_role(known.owner, || match &versions {
+        Some(versions) => {
+            let values = [Value::Versions(versions), Value::Uuids(&visitors)];
+            statements.write_versions.run(Mode::Newest, &values)
+        }
+        None => {
+            let keys: Vec<Option<&str>> = chats
+                .iter()
+                .map(|(chat, _)| Some(chat.key.as_str()))
+                .collect();
+            let values = [Value::OptionalTexts(&keys), Value::Uuids(&visitors)];
+            statements.write_many.run(Mode::Newest, &values)
+        }
     })?;
     drop(moving);
     if rows.number(0, 1) != chats.len() as i64 {

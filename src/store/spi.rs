@@ -31,6 +31,8 @@ pub enum Value<'a> {
     Text(Option<&'a str>),
     Uuid(Option<Uuid>),
     Uuids(&'a [Uuid]),
+    /// Places of row versions in their table.
+    Versions(&'a [pg_sys::ItemPointerData]),
     Texts(&'a [String]),
     OptionalUuids(&'a [Option<Uuid>]),
     OptionalTexts(&'a [Option<&'a str>]),
@@ -52,6 +54,7 @@ impl Value<'_> {
             Value::Text(_) => pg_sys::TEXTOID,
             Value::Uuid(_) => pg_sys::UUIDOID,
             Value::Uuids(_) | Value::OptionalUuids(_) => pg_sys::UUIDARRAYOID,
+            Value::Versions(_) => pg_sys::TIDARRAYOID,
             Value::Texts(_) | Value::OptionalTexts(_) => pg_sys::TEXTARRAYOID,
             Value::Int8(_) => pg_sys::INT8OID,
             Value::Bool(_) => pg_sys::BOOLOID,
@@ -75,6 +78,7 @@ impl Value<'_> {
                 .map(to_pg)
                 .collect::<Vec<_>>()
                 .into_datum(),
+            Value::Versions(versions) => versions.to_vec().into_datum(),
             Value::Texts(texts) => texts.to_vec().into_datum(),
             Value::OptionalUuids(ids) => ids
                 .iter()
