@@ -4,15 +4,13 @@
 
 create table visitor_identity.visitor (
     account text collate "C" not null,
-    visitor_id uuid not null
-        constraint visitor_id_not_nil check (visitor_id <> '00000000-0000-0000-0000-000000000000'::uuid),
+    visitor_id uuid not null,
     superseded_by uuid,
     claimed_by uuid,
     identified boolean not null default false,
     forgotten boolean not null default false,
     created_at timestamptz not null default pg_catalog.now(),
-    constraint visitor_pkey primary key (account, visitor_id),
-    constraint visitor_not_superseded_by_itself check (superseded_by <> visitor_id)
+    constraint visitor_pkey primary key (account, visitor_id)
 );
 
 create index visitor_superseded_by_idx

@@ -140,6 +140,13 @@ begin
         join visitor_identity.visitor as s on s.account = v.account and s.visitor_id = v.superseded_by
         where s.superseded_by is not null
         union all
+        select 'a visitor_id that is no id', v.account, v.visitor_id
+        from visitor_identity.visitor as v
+        where v.visitor_id in (
+            '00000000-0000-0000-0000-000000000000'::uuid,
+            'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid
+        )
+        union all
         select 'identified and superseded', v.account, v.visitor_id
         from visitor_identity.visitor as v
         where v.superseded_by is not null

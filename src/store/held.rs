@@ -9,7 +9,7 @@
 //! command still goes to the survivor, as if it had come before the undo.
 
 use super::identity::LockedVisitor;
-use crate::resolution::Request;
+use crate::resolution::{ChannelKey, Request};
 use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -23,7 +23,8 @@ struct Held {
     command: pg_sys::CommandId,
     account: String,
     visitors: HashMap<Uuid, LockedVisitor>,
-    bindings: HashMap<String, Uuid>,
+    provided: HashMap<String, Uuid>,
+    channels: HashMap<ChannelKey, Uuid>,
 }
 
 impl Held {
@@ -31,9 +32,11 @@ impl Held {
     fn make_room(&mut self, account: &str) {
         let command = command();
         let is_other = self.command != command || self.account != account;
-        if is_other || self.visitors.len().max(self.bindings.len()) >= MOST_VISITORS {
+        let bindings = self.provided.len().saturating_add(self.channels.len());
+        if is_other || self.visitors.len().max(bindings) >= MOST_VISITORS {
             self.visitors.clear();
-            self.bindings.clear();
+            self.provided.clear();
+            self.channels.clear();
             self.command = command;
             account.clone_into(&mut self.account);
         }
@@ -73,26 +76,16 @@ pub fn hold(account: &str, visitor_id: Uuid, row: LockedVisitor) {
     });
 }
 
-/// The one identifier by which the visitor of a chat row is found.
-fn identifier(request: &Request) -> Option<String> {
-    match (&request.provided, &request.channel) {
-        (Some(provided), None) => Some(format!("p{provided}")),
-        (None, Some(key)) => Some(format!(
-            "c{}\0{}\0{}",
-            key.channel_user_id, key.channel_type, key.channel_id
-        )),
-        _ => None,
-    }
-}
-
-/// The visitor to whom the identifier of a chat row was bound when this command locked him, and therefore still is.
+/// The visitor to whom the one identifier of a chat row was bound when this command locked him, and therefore still is.
 pub fn bound(account: &str, request: &Request) -> Option<Uuid> {
     HELD.with(|held| {
         let held = held.borrow();
-        if held.bindings.is_empty() || !held.is_of(account) {
-            return None;
-        }
-        held.bindings.get(&identifier(request)?).copied()
+        let found = match (&request.provided, &request.channel) {
+            (Some(provided), None) => held.provided.get(provided),
+            (None, Some(key)) => held.channels.get(key),
+            _ => None,
+        };
+        found.copied().filter(|_| held.is_of(account))
     })
 }
 
@@ -100,9 +93,6 @@ pub fn bound(account: &str, request: &Request) -> Option<Uuid> {
 /// keeps as it is: a provided id, which an undone merge alone binds to somebody else, taking both; and the channel id of
 /// an anonymous visitor. That of an identified one may be pointed elsewhere without him.
 pub fn hold_binding(account: &str, request: &Request, visitor_id: Uuid) {
-    let Some(identifier) = identifier(request) else {
-        return;
-    };
     let Some(row) = held(account, visitor_id) else {
         return;
     };
@@ -112,7 +102,15 @@ pub fn hold_binding(account: &str, request: &Request, visitor_id: Uuid) {
     HELD.with(|held| {
         let mut held = held.borrow_mut();
         held.make_room(account);
-        held.bindings.insert(identifier, visitor_id);
+        match (&request.provided, &request.channel) {
+            (Some(provided), None) => {
+                held.provided.insert(provided.clone(), visitor_id);
+            }
+            (None, Some(key)) => {
+                held.channels.insert(key.clone(), visitor_id);
+            }
+            _ => {}
+        }
     });
 }
 
@@ -122,7 +120,8 @@ pub fn let_go() {
         let mut held = held.borrow_mut();
         if !held.visitors.is_empty() {
             held.visitors = HashMap::new();
-            held.bindings = HashMap::new();
+            held.provided = HashMap::new();
+            held.channels = HashMap::new();
         }
     });
 }

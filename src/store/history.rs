@@ -4,7 +4,7 @@
 use super::attach::owner_of_extension;
 use super::attachment::key_as_json;
 use super::distributed::is_distributed;
-use super::identity::survivor;
+use super::identity::{bound_to_provided, survivor};
 use super::policy::{cached, changes, keep, policy, watch};
 use super::spi::{as_role, connect, may_read, may_use_schema, Mode, Statement, StoredJson, Value};
 use super::statement;
@@ -91,14 +91,6 @@ statement!(
         and v.visitor_id operator(pg_catalog.=) r.to_visitor_id
     where r.account operator(pg_catalog.=) $1
         and r.from_visitor_id operator(pg_catalog.=) $2"
-);
-
-statement!(
-    BY_PROVIDED,
-    "select p.visitor_id
-    from visitor_identity.provided_identity as p
-    where p.account operator(pg_catalog.=) $1
-        and p.provided_visitor_id operator(pg_catalog.=) $2"
 );
 
 statement!(
@@ -245,9 +237,8 @@ fn find_visitor_id(
 }
 
 fn find_provided(account: &str, id: &str, meanings: &mut Meanings) -> Result<(), IdentityError> {
-    let values = [Value::Text(Some(account)), Value::Text(Some(id))];
-    let rows = BY_PROVIDED.with(|statement| statement.run(Mode::ReadOnly, &values))?;
-    meanings.by_provided.extend(rows.uuid(0, 1));
+    let (visitor, _) = bound_to_provided(Mode::ReadOnly, account, id)?;
+    meanings.by_provided.extend(visitor);
     Ok(())
 }
 

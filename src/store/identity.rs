@@ -32,9 +32,36 @@ statement!(
 
 /// The canonical visitor of a visitor_id; None for the unknown and the forgotten.
 pub fn survivor(mode: Mode, account: &str, visitor: Uuid) -> Result<Option<Uuid>, IdentityError> {
+    if let Some(shown) = Shown::to(mode) {
+        let found = look_for_survivor(account, visitor);
+        drop(shown);
+        match found {
+            Seen::Row(survivor) => return Ok(Some(survivor)),
+            Seen::NoRow => return Ok(None),
+            Seen::CannotTell => {}
+        }
+    }
     let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor))];
     let rows = SURVIVOR.with(|statement| statement.run(mode, &values))?;
     Ok(rows.uuid(0, 1))
+}
+
+/// The same from the index, with the active snapshot.
+fn look_for_survivor(account: &str, visitor: Uuid) -> Seen<Uuid> {
+    let mut wanted = visitor;
+    for _ in 0..2 {
+        let key = visitor_key(account, wanted);
+        match VISITORS.with(|table| table.read(Mode::ReadOnly, &key, visitor_row)) {
+            Seen::CannotTell => return Seen::CannotTell,
+            Seen::NoRow | Seen::Row(None) => return Seen::NoRow,
+            Seen::Row(Some(row)) if row.visitor.forgotten => return Seen::NoRow,
+            Seen::Row(Some(row)) => match row.superseded_by {
+                Some(survivor) if wanted == visitor => wanted = survivor,
+                _ => return Seen::Row(row.visitor.id),
+            },
+        }
+    }
+    Seen::Row(wanted)
 }
 
 /// The statements that read the facts, one for every combination of identifiers, made at their first use: a request
@@ -404,7 +431,7 @@ pub(super) fn visitor_row(columns: &Columns<'_>) -> Option<LockedVisitor> {
 }
 
 /// The visitor to whom a provided id is bound, and whether a signature ever proved it.
-fn bound_to_provided(
+pub fn bound_to_provided(
     mode: Mode,
     account: &str,
     provided: &str,

@@ -88,6 +88,15 @@ insert into visitor_identity.visitor (account, visitor_id, superseded_by) values
 table problems;
 rollback;
 begin;
+update visitor_identity.visitor set superseded_by = visitor_id where visitor_id = id('S');
+table problems;
+rollback;
+begin;
+insert into visitor_identity.visitor (account, visitor_id)
+values ('broken_promises', '00000000-0000-0000-0000-000000000000'), ('broken_promises', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+table problems;
+rollback;
+begin;
 update visitor_identity.visitor set superseded_by = id('D') where visitor_id = id('E');
 table problems;
 rollback;
