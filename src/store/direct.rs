@@ -195,9 +195,12 @@ impl KeyedTable {
         }
         let place = self.place()?;
         self.with_scan(&place, pg_sys::AccessShareLock, |scan| {
-            keys.map(|key| match scan.look(&key, &row, None) {
-                Seen::Row(found) => Some(found),
-                Seen::NoRow | Seen::CannotTell => None,
+            keys.map(|key| {
+                pgrx::check_for_interrupts!();
+                match scan.look(&key, &row, None) {
+                    Seen::Row(found) => Some(found),
+                    Seen::NoRow | Seen::CannotTell => None,
+                }
             })
             .collect()
         })
@@ -233,9 +236,12 @@ impl KeyedTable {
         let snapshot = Snapshot::of_new_statement();
         let skip = pg_sys::LockWaitPolicy::LockWaitSkip;
         let rows = self.with_scan(&place, pg_sys::RowShareLock, |scan| {
-            keys.filter_map(|key| match scan.look(&key, &row, Some(skip)) {
-                Seen::Row(found) => Some(found),
-                Seen::NoRow | Seen::CannotTell => None,
+            keys.filter_map(|key| {
+                pgrx::check_for_interrupts!();
+                match scan.look(&key, &row, Some(skip)) {
+                    Seen::Row(found) => Some(found),
+                    Seen::NoRow | Seen::CannotTell => None,
+                }
             })
             .collect()
         });
