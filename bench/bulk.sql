@@ -70,11 +70,15 @@ $$;
 call pg_temp.measure('extension', :round, :requests, $$
     select count(r.visitor_id)
     from (
-        select array_agg(e.provided_visitor_id order by e.i) as provided_visitor_ids,
-            array_agg(e.channel_type order by e.i) as channel_types,
-            array_agg(e.channel_user_id order by e.i) as channel_user_ids,
-            array_agg(e.visitor_id order by e.i) as visitor_ids
-        from by_extension as e
+        select array_agg(e.provided_visitor_id) as provided_visitor_ids,
+            array_agg(e.channel_type) as channel_types,
+            array_agg(e.channel_user_id) as channel_user_ids,
+            array_agg(e.visitor_id) as visitor_ids
+        from (
+            select *
+            from by_extension
+            order by i
+        ) as e
     ) as a
     cross join lateral visitor_identity.resolve_visitors(
         a.provided_visitor_ids, a.channel_types, a.channel_user_ids, a.visitor_ids) as r
