@@ -107,8 +107,8 @@ call bench.compare('part', :rounds, :calls,
         '1 scan of the keys',
         '2 + a call of a native function and the pure rules on the provided id',
         '3 + SECURITY DEFINER, SPI connection, account and policies from the cache, computing an id',
-        '4 find_visitor, provided id alone: + one statement, 1 probe',
-        '5 find_visitor, provided id with its cookie: 3 probes',
+        '4 find_visitor, provided id alone: + one probe of the index',
+        '5 find_visitor, provided id with its cookie: the same probe',
         '6 resolve_visitor, the same'
     ],
     array[

@@ -198,15 +198,13 @@ pub struct Done {
     pub resolved: i64,
 }
 
-// A whole visitor, by a login or by order; not by the backfill, which moves chats further down before their turn.
 statement!(
-    MOVED_LIVE,
+    MOVED_BY_BACKFILL,
     "select distinct r.from_visitor_id
     from visitor_identity.rebind as r
     where r.account operator(pg_catalog.=) $1
         and r.from_visitor_id operator(pg_catalog.=) any ($2)
-        and r.kind operator(pg_catalog.<>) 'chat'
-        and r.reason operator(pg_catalog.<>) 'backfill_chats'
+        and r.reason operator(pg_catalog.=) 'backfill_chats'
         and r.undone_at is null"
 );
 
@@ -236,10 +234,11 @@ impl Row {
         }
     }
 
-    /// Whether it is as it should be, this being its visitor: as if it had arrived live, or where a login took it that was
-    /// no part of the backfill. Its origin then is what the log says and what an undo goes by.
-    fn is_of(&self, visitor: Uuid, moved_live: &HashSet<Uuid>) -> bool {
-        let is_settled = |origin: Uuid| origin == visitor || moved_live.contains(&origin);
+    /// Whether it is as it should be, this being its visitor: as if it had arrived live, or where a live session took it
+    /// before its turn. Its origin then is what the log says and what an undo goes by. What a login of the backfill moved
+    /// before its turn would have arrived at the visitor at once.
+    fn is_of(&self, visitor: Uuid, moved_by_backfill: &HashSet<Uuid>) -> bool {
+        let is_settled = |origin: Uuid| origin == visitor || !moved_by_backfill.contains(&origin);
         self.visitor == Some(visitor) && self.origin.is_some_and(is_settled)
     }
 }
@@ -445,12 +444,12 @@ fn adopt_all(
         .map(|chat| Request::from_row(chat.raw(), &policy, &channels))
         .collect();
     let ways = answer_together(&policy, &ask(Mode::Write, &policy, requests)?)?;
-    let moved_live = moved_live(&account, chats)?;
+    let moved_by_backfill = moved_by_backfill(&account, chats)?;
     let mut to_write = Vec::new();
     let mut alone = Vec::new();
     for (chat, way) in chats.iter().zip(&ways) {
         match way {
-            Way::Together(visitor, _) if chat.is_of(*visitor, &moved_live) => {}
+            Way::Together(visitor, _) if chat.is_of(*visitor, &moved_by_backfill) => {}
             Way::Together(visitor, _) => to_write.push((chat, *visitor)),
             Way::Alone => alone.push(chat),
         }
@@ -458,13 +457,13 @@ fn adopt_all(
     write_many(known, statements, &to_write)?;
     for chat in alone {
         pgrx::check_for_interrupts!();
-        adopt(known, statements, &account, chat, &moved_live)?;
+        adopt(known, statements, &account, chat, &moved_by_backfill)?;
     }
     Ok(chats.len() as i64)
 }
 
-/// Of the visitors from whom chats came, those whom a login outside of the backfill has moved.
-fn moved_live(account: &str, chats: &[Row]) -> Result<HashSet<Uuid>, IdentityError> {
+/// Of the visitors from whom chats came before their turn, those whom the backfill itself has moved.
+fn moved_by_backfill(account: &str, chats: &[Row]) -> Result<HashSet<Uuid>, IdentityError> {
     let left: Vec<Uuid> = chats
         .iter()
         .filter(|chat| chat.origin != chat.visitor)
@@ -474,7 +473,7 @@ fn moved_live(account: &str, chats: &[Row]) -> Result<HashSet<Uuid>, IdentityErr
         return Ok(HashSet::new());
     }
     let values = [Value::Text(Some(account)), Value::Uuids(&left)];
-    let rows = MOVED_LIVE.with(|statement| statement.run(Mode::Write, &values))?;
+    let rows = MOVED_BY_BACKFILL.with(|statement| statement.run(Mode::Write, &values))?;
     Ok((0..rows.len())
         .filter_map(|row| rows.uuid(row, 1))
         .collect())
@@ -486,7 +485,7 @@ fn adopt(
     statements: &Statements,
     account: &str,
     chat: &Row,
-    moved_live: &HashSet<Uuid>,
+    moved_by_backfill: &HashSet<Uuid>,
 ) -> Result<(), IdentityError> {
     let (policy, request) = request_of_row(account, chat.raw())?;
     let prepared: Option<Prepared>;
@@ -499,7 +498,7 @@ fn adopt(
         prepared = Some(ready);
         visitor
     };
-    if !chat.is_of(visitor, moved_live) {
+    if !chat.is_of(visitor, moved_by_backfill) {
         write(known, statements, chat, visitor)?;
     }
     if let Some(prepared) = prepared.filter(|prepared| !prepared.is_complete()) {

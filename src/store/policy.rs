@@ -61,7 +61,7 @@ statement!(
     join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) c.relnamespace
     where n.nspname operator(pg_catalog.=) 'visitor_identity'::pg_catalog.name
         and c.relname operator(pg_catalog.=) any (
-            '{account,blocked_identifier,channel,attached_table,pending_rebind}'::pg_catalog.name[]
+            '{account,blocked_identifier,channel,attached_table,pending_rebind,visitor}'::pg_catalog.name[]
         )"
 );
 
@@ -149,11 +149,15 @@ pub(super) fn cached<R>(read: impl FnOnce(&mut Cache) -> R) -> Result<R, Identit
         let cache = cache.borrow();
         cache.read_in_parallel && !in_parallel
     });
-    if STALE.with(|stale| stale.replace(false)) || outlived {
+    if STALE.get() || outlived {
+        let as_of = CHANGES.get();
         let forgotten = CACHE.with(|cache| std::mem::take(&mut *cache.borrow_mut()));
         drop(forgotten);
-        // In this order: a change that arrives while the names are read is seen at the next look.
+        // In this order: a change that arrives while the names are read is seen at the next look. So is everything when
+        // they cannot be read, as by a call that is cancelled here: what is not watched would never be heard of.
+        STALE.set(true);
         let rows = WATCHED_TABLES.with(|statement| statement.run(Mode::NewestReadOnly, &[]))?;
+        STALE.set(CHANGES.get() != as_of);
         for row in 0..rows.len() {
             if let Some(relation) = rows.get::<pg_sys::Oid>(row, 1) {
                 watch(relation);
