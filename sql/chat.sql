@@ -131,6 +131,8 @@ begin
                         raise;
                     end if;
             end;
+            -- The next attempt with a snapshot of its own, also above READ COMMITTED.
+            commit;
             attempt := attempt operator(pg_catalog.+) 1;
         end loop;
         commit;
