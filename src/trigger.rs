@@ -491,8 +491,8 @@ fn before_update(
     shape: &RowShape,
 ) -> Result<Option<Settled>, IdentityError> {
     let row = call.new;
+    let account = old.account(shape)?;
     if shape.account.is_some_and(|column| row.differs(old, column)) {
-        old.account(shape)?;
         return Err(IdentityError::AccountOfChatChanged);
     }
     let left = old.uuid(shape.visitor);
@@ -502,7 +502,6 @@ fn before_update(
             return Ok(None);
         }
     }
-    let account = old.account(shape)?;
     let (policy, was) = request_of_row(&account, old.identifiers(shape).raw(None))?;
     let (_, is) = request_of_row(&account, row.identifiers(shape).raw(left))?;
     let channel_appears = is.channel.is_some() && is.channel != was.channel;

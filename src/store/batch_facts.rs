@@ -4,7 +4,7 @@
 //!
 //! What comes of it is what the statements of `identity::facts_of_many` answer, which are asked where this cannot tell.
 
-use super::direct::{Columns, Shown};
+use super::direct::{Columns, Snapshot};
 use super::identity::{
     channel_key, only_known, provided_key, visitor_key, visitor_row, LockedVisitor, CHANNELS,
     PROVIDED, VISITORS,
@@ -17,11 +17,11 @@ use uuid::Uuid;
 
 /// The facts of the requests, in their order, while no rebinding is owed. None: statements have to be asked.
 pub fn facts_from_indexes(mode: Mode, account: &str, requests: &[&Request]) -> Option<Vec<Facts>> {
-    let shown = Shown::to(mode)?;
-    let provided = provided_of(&shown, account, requests)?;
-    let channels = channels_of(&shown, account, requests)?;
+    let snapshot = Snapshot::of(mode)?;
+    let provided = provided_of(&snapshot, account, requests)?;
+    let channels = channels_of(&snapshot, account, requests)?;
     let mut visitors = Visitors {
-        shown: &shown,
+        snapshot: &snapshot,
         account,
         rows: HashMap::new(),
     };
@@ -94,7 +94,7 @@ fn by_key<K: Eq + Hash, R>(keys: Vec<K>, rows: Vec<Option<Option<R>>>) -> HashMa
 
 /// The visitors to whom the provided ids are bound, and whether a signature ever proved it.
 fn provided_of<'a>(
-    shown: &Shown,
+    snapshot: &Snapshot,
     account: &str,
     requests: &[&'a Request],
 ) -> Option<HashMap<&'a str, (Uuid, bool)>> {
@@ -108,13 +108,13 @@ fn provided_of<'a>(
     }
     let row = |columns: &Columns<'_>| Some((columns.uuid(0)?, columns.is_given(1)));
     let keys = ids.iter().map(|id| provided_key(account, id));
-    let rows = PROVIDED.with(|table| table.read_many(shown, keys, row))?;
+    let rows = PROVIDED.with(|table| table.read_many(snapshot, keys, row))?;
     Some(by_key(ids, rows))
 }
 
 /// The visitors to whom the channel user ids are bound.
 fn channels_of<'a>(
-    shown: &Shown,
+    snapshot: &Snapshot,
     account: &str,
     requests: &[&'a Request],
 ) -> Option<HashMap<&'a ChannelKey, Uuid>> {
@@ -128,13 +128,14 @@ fn channels_of<'a>(
     }
     let keys: Vec<&ChannelKey> = parts.into_iter().map(|(_, key)| key).collect();
     let wanted = keys.iter().map(|key| channel_key(account, key));
-    let rows = CHANNELS.with(|table| table.read_many(shown, wanted, |columns| columns.uuid(0)))?;
+    let rows =
+        CHANNELS.with(|table| table.read_many(snapshot, wanted, |columns| columns.uuid(0)))?;
     Some(by_key(keys, rows))
 }
 
 /// Rows of visitors that were read.
 struct Visitors<'a> {
-    shown: &'a Shown,
+    snapshot: &'a Snapshot,
     account: &'a str,
     rows: HashMap<Uuid, LockedVisitor>,
 }
@@ -147,7 +148,7 @@ impl Visitors<'_> {
             return Some(());
         }
         let keys = ids.iter().map(|id| visitor_key(self.account, *id));
-        let rows = VISITORS.with(|table| table.read_many(self.shown, keys, visitor_row))?;
+        let rows = VISITORS.with(|table| table.read_many(self.snapshot, keys, visitor_row))?;
         self.rows.extend(by_key(ids, rows));
         Some(())
     }

@@ -186,24 +186,11 @@ impl KeyedTable {
     /// index. None: a statement has to be asked.
     pub fn read_many<'k, const N: usize, R>(
         &self,
-        _shown: &Shown,
+        _active: &Snapshot,
         keys: impl Iterator<Item = [Key<'k>; N]>,
         row: impl Fn(&Columns<'_>) -> R,
     ) -> Option<Vec<Option<R>>> {
-        if N != self.key.len() {
-            return None;
-        }
-        let place = self.place()?;
-        self.with_scan(&place, pg_sys::AccessShareLock, |scan| {
-            keys.map(|key| {
-                pgrx::check_for_interrupts!();
-                match scan.look(&key, &row, None) {
-                    Seen::Row(found) => Some(found),
-                    Seen::NoRow | Seen::CannotTell => None,
-                }
-            })
-            .collect()
-        })
+        self.look_for_many(&self.place()?, keys, row, None)
     }
 
     /// The row of a key, locked FOR KEY SHARE, waiting if need be: its columns are those of the version that is locked.
@@ -229,24 +216,15 @@ impl KeyedTable {
         keys: impl Iterator<Item = [Key<'k>; N]>,
         row: impl Fn(&Columns<'_>) -> R,
     ) -> Option<Vec<R>> {
-        if N != self.key.len() || is_read_only() {
+        if is_read_only() {
             return None;
         }
         let place = self.place()?;
         let snapshot = Snapshot::of_new_statement();
         let skip = pg_sys::LockWaitPolicy::LockWaitSkip;
-        let rows = self.with_scan(&place, pg_sys::RowShareLock, |scan| {
-            keys.filter_map(|key| {
-                pgrx::check_for_interrupts!();
-                match scan.look(&key, &row, Some(skip)) {
-                    Seen::Row(found) => Some(found),
-                    Seen::NoRow | Seen::CannotTell => None,
-                }
-            })
-            .collect()
-        });
+        let rows = self.look_for_many(&place, keys, row, Some(skip));
         drop(snapshot);
-        rows
+        rows.map(|rows| rows.into_iter().flatten().collect())
     }
 
     /// Where to look, if a look suffices.
@@ -377,21 +355,46 @@ impl KeyedTable {
         if key.len() != self.key.len() {
             return Seen::CannotTell;
         }
-        let table_lock = match wait {
-            None => pg_sys::AccessShareLock,
-            Some(_) => pg_sys::RowShareLock,
-        };
-        self.with_scan(place, table_lock, |scan| scan.look(key, row, wait))
+        self.with_scan(place, wait.is_some(), |scan| scan.look(key, row, wait))
             .unwrap_or(Seen::CannotTell)
     }
 
-    /// Opens the table and its index for `body`. None: they are not what they were, or not the current user's.
+    /// The same for many keys, in their order. None: a statement has to be asked.
+    fn look_for_many<'k, const N: usize, R>(
+        &self,
+        place: &Place,
+        keys: impl Iterator<Item = [Key<'k>; N]>,
+        row: impl Fn(&Columns<'_>) -> R,
+        wait: Option<pg_sys::LockWaitPolicy::Type>,
+    ) -> Option<Vec<Option<R>>> {
+        if N != self.key.len() {
+            return None;
+        }
+        self.with_scan(place, wait.is_some(), |scan| {
+            keys.map(|key| {
+                pgrx::check_for_interrupts!();
+                match scan.look(&key, &row, wait) {
+                    Seen::Row(found) => Some(found),
+                    Seen::NoRow | Seen::CannotTell => None,
+                }
+            })
+            .collect()
+        })
+    }
+
+    /// Opens the table and its index for `body`, which locks rows or only reads. None: they are not what they were, or not the
+    /// current user's.
     fn with_scan<R>(
         &self,
         place: &Place,
-        table_lock: u32,
+        locks: bool,
         body: impl FnOnce(&Scan<'_>) -> R,
     ) -> Option<R> {
+        let table_lock = if locks {
+            pg_sys::RowShareLock
+        } else {
+            pg_sys::AccessShareLock
+        };
         let keep = pg_sys::NoLock as pg_sys::LOCKMODE;
         let as_of = CHANGES.get();
         // SAFETY: inside a transaction with an active snapshot. The relations are opened with a lock that stays until the
@@ -583,18 +586,8 @@ unsafe fn is_open_to_current_user(relation: pg_sys::Relation) -> bool {
     }
 }
 
-/// What one snapshot shows: several looks while it lives see the same.
-pub struct Shown(#[allow(dead_code)] Snapshot);
-
-impl Shown {
-    /// What a statement in this mode would see. None: a statement has to be asked.
-    pub fn to(mode: Mode) -> Option<Self> {
-        Snapshot::of(mode).map(Self)
-    }
-}
-
-/// The snapshot that a look is made with, active until it is dropped.
-enum Snapshot {
+/// The snapshot that looks are made with, active until it is dropped.
+pub enum Snapshot {
     /// The caller's own.
     Active,
     Pushed,
@@ -602,7 +595,7 @@ enum Snapshot {
 
 impl Snapshot {
     /// That of a statement in this mode. None: it would do more than look.
-    fn of(mode: Mode) -> Option<Self> {
+    pub fn of(mode: Mode) -> Option<Self> {
         Some(match mode {
             Mode::ReadOnly => Self::Active,
             Mode::OwnWork if own_work_is_visible() => Self::Active,

@@ -2,7 +2,7 @@
 //! May touch: `visitor`, `provided_identity`, `channel_identity`, `former_channel_identity`; never an application's table.
 
 use super::batch_facts::facts_from_indexes;
-use super::direct::{Columns, Key, KeyType, KeyedTable, Seen, Shown};
+use super::direct::{Columns, Key, KeyType, KeyedTable, Seen, Snapshot};
 use super::distributed::{is_distributed, try_lock_at_account, wait_for_lock_at_account};
 use super::held::{bound, held, hold};
 use super::spi::{Mode, Rows, Statement, Value};
@@ -17,51 +17,16 @@ use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 use uuid::Uuid;
 
-statement!(
-    SURVIVOR,
-    "select s.visitor_id
-    from visitor_identity.visitor as v
-    join visitor_identity.visitor as s
-        on s.account operator(pg_catalog.=) $1
-        and s.visitor_id operator(pg_catalog.=) coalesce(v.superseded_by, v.visitor_id)
-    where v.account operator(pg_catalog.=) $1
-        and v.visitor_id operator(pg_catalog.=) $2
-        and not v.forgotten
-        and not s.forgotten"
-);
-
 /// The canonical visitor of a visitor_id; None for the unknown and the forgotten.
 pub fn survivor(mode: Mode, account: &str, visitor: Uuid) -> Result<Option<Uuid>, IdentityError> {
-    if let Some(shown) = Shown::to(mode) {
-        let found = look_for_survivor(account, visitor);
-        drop(shown);
-        match found {
-            Seen::Row(survivor) => return Ok(Some(survivor)),
-            Seen::NoRow => return Ok(None),
-            Seen::CannotTell => {}
-        }
+    let remembered = |id| -> Result<Option<LockedVisitor>, IdentityError> {
+        Ok(read_visitor(mode, account, id)?.filter(|row| !row.visitor.forgotten))
+    };
+    let mut found = remembered(visitor)?;
+    if let Some(survivor) = found.and_then(|row| row.superseded_by) {
+        found = remembered(survivor)?;
     }
-    let values = [Value::Text(Some(account)), Value::Uuid(Some(visitor))];
-    let rows = SURVIVOR.with(|statement| statement.run(mode, &values))?;
-    Ok(rows.uuid(0, 1))
-}
-
-/// The same from the index, with the active snapshot.
-fn look_for_survivor(account: &str, visitor: Uuid) -> Seen<Uuid> {
-    let mut wanted = visitor;
-    for _ in 0..2 {
-        let key = visitor_key(account, wanted);
-        match VISITORS.with(|table| table.read(Mode::ReadOnly, &key, visitor_row)) {
-            Seen::CannotTell => return Seen::CannotTell,
-            Seen::NoRow | Seen::Row(None) => return Seen::NoRow,
-            Seen::Row(Some(row)) if row.visitor.forgotten => return Seen::NoRow,
-            Seen::Row(Some(row)) => match row.superseded_by {
-                Some(survivor) if wanted == visitor => wanted = survivor,
-                _ => return Seen::Row(row.visitor.id),
-            },
-        }
-    }
-    Seen::Row(wanted)
+    Ok(found.map(|row| row.visitor.id))
 }
 
 /// The statements that read the facts, one for every combination of identifiers, made at their first use: a request
@@ -650,8 +615,8 @@ fn all_facts(mode: Mode, account: &str, request: &Request) -> Result<Facts, Iden
     Ok(facts_in(&rows, 0))
 }
 
-/// Reads all facts about many requests, from the indexes themselves if that can be; otherwise by one statement for those that bring the same kinds of identifiers; the answers are in
-/// the order of the requests. They are looked up in the order of their keys: neighbours in an index are found together.
+/// Reads all facts about many requests, from the indexes themselves if that can be, otherwise by one statement for those that
+/// bring the same kinds of identifiers; the answers are in the order of the requests. They are looked up in the order of their keys: neighbours in an index are found together.
 pub fn facts_of_many(
     mode: Mode,
     account: &str,
@@ -1408,10 +1373,10 @@ pub fn bound_to_others(
     account: &str,
     bindings: &BTreeMap<&str, Uuid>,
 ) -> Result<Vec<Uuid>, IdentityError> {
-    if let Some(shown) = Shown::to(Mode::NewestReadOnly) {
+    if let Some(snapshot) = Snapshot::of(Mode::NewestReadOnly) {
         let keys = bindings.keys().map(|id| provided_key(account, id));
         let row = |columns: &Columns<'_>| columns.uuid(0);
-        if let Some(rows) = PROVIDED.with(|table| table.read_many(&shown, keys, row)) {
+        if let Some(rows) = PROVIDED.with(|table| table.read_many(&snapshot, keys, row)) {
             let is_other = |(visitor, found): &(&Uuid, Option<Option<Uuid>>)| {
                 found.flatten() != Some(**visitor)
             };
