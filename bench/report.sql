@@ -158,42 +158,25 @@ cross join lateral (
 ) as r
 group by l.place, l.what, l.against, l.against_what, l.goal, l.better, l.is_growth, r.ratio;
 
--- The goals that are no ratios.
+-- What is no ratio.
 insert into result (place, what, this, goal, met)
-select max(r.place) + 1, 'bare update of the same chats, rows a second', round(1e6 / f.median)::text, null, null
-from result as r
+select l.place + g.place, g.what, case when g.is_rate then round(1e6 / m.median)::text else bench.span(m.median) end, g.goal,
+    case when g.most is null then null when m.median <= g.most then 'yes' else 'NO' end
+from (
+    select max(r.place) as place
+    from result as r
+) as l
 cross join (
-    select percentile_cont(0.5) within group (order by s.micros) as median
+    values
+        (1, 'bare update of the same chats, rows a second', 'backfill of a history', 'bare update', true, null, null),
+        (2, 'backfill_chats, chats a second', 'backfill of a history', 'extension', true, '≥ 100000', 10),
+        (3, 'first call in a new connection, as a time', 'first call in a new connection', 'extension', false, '≤ 5 ms', 5000)
+) as g (place, what, measured, variant, is_rate, goal, most)
+join (
+    select s.what, s.variant, percentile_cont(0.5) within group (order by s.micros) as median
     from bench.sample as s
-    where s.what = 'backfill of a history'
-        and s.variant = 'bare update'
-) as f
-where f.median is not null
-group by f.median;
-insert into result (place, what, this, goal, met)
-select max(r.place) + 1, 'backfill_chats, chats a second', round(1e6 / f.median)::text, '≥ 100000',
-    case when f.median <= 10 then 'yes' else 'NO' end
-from result as r
-cross join (
-    select percentile_cont(0.5) within group (order by s.micros) as median
-    from bench.sample as s
-    where s.what = 'backfill of a history'
-        and s.variant = 'extension'
-) as f
-where f.median is not null
-group by f.median;
-insert into result (place, what, this, goal, met)
-select max(r.place) + 1, 'first call in a new connection, as a time', bench.span(f.median), '≤ 5 ms',
-    case when f.median <= 5000 then 'yes' else 'NO' end
-from result as r
-cross join (
-    select percentile_cont(0.5) within group (order by s.micros) as median
-    from bench.sample as s
-    where s.what = 'first call in a new connection'
-        and s.variant = 'extension'
-) as f
-where f.median is not null
-group by f.median;
+    group by s.what, s.variant
+) as m on m.what = g.measured and m.variant = g.variant;
 
 create temp view part as
 select s.variant as part, bench.span(percentile_cont(0.5) within group (order by s.micros)) as "a call"
